@@ -1,0 +1,1 @@
+"""Everything that touches another system, one module a system. Adapters decide nothing."""

@@ -1,0 +1,1 @@
+"""Pure judging: values in, values out. No I/O, clock, environment, threads or third-party packages."""

@@ -1,0 +1,32 @@
+"""Everything an operator may tune, with defaults. The thresholds of a judge live beside the judge."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rollout_verdict.core.logs import LogPolicy
+from rollout_verdict.core.metrics import MetricPolicy
+from rollout_verdict.core.pods import PodPolicy
+from rollout_verdict.core.values import SourceKind
+
+
+class Mode(StrEnum):
+    """``auto``: the decision table. ``rules``: no model call. ``advisory``: rules decide, the model explains."""
+
+    AUTO = "auto"
+    RULES = "rules"
+    ADVISORY = "advisory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One measurement's rules. Confidences are 0..100."""
+
+    mode: Mode = Mode.AUTO
+    min_confidence: int = 70  # a model that is less sure than this only explains
+    override_confidence: int = 85  # waving rule findings through takes more certainty than anything else
+    model_may_override: bool = False  # harm that was measured is not argued away unless the operator says so
+    required_sources: tuple[SourceKind, ...] = ()  # any one source may be enough; an operator may insist
+    extra_prompt: str = ""  # the operator's own words to the model: trusted, but no way around the table
+    logs: LogPolicy = field(default_factory=LogPolicy)
+    metrics: MetricPolicy = field(default_factory=MetricPolicy)
+    pods: PodPolicy = field(default_factory=PodPolicy)

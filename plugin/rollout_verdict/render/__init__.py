@@ -1,0 +1,1 @@
+"""Results into text for people and machines. Rendering escapes everything and decides nothing."""

@@ -1,0 +1,1 @@
+"""The go-plugin process: messages, provider, server, remote. Standard library only until it measures in-process."""
