@@ -174,7 +174,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Return the adjusted p-values, in the order given, that bound the chance of any false one (Holm 1979)."""
+    """Return the adjusted p-values, in the order given, that bound the family-wise error (Holm 1979)."""
     adjusted = [0.0] * len(p_values)
     most = 0.0
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
