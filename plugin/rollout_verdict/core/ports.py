@@ -19,9 +19,7 @@ class Source(Protocol):
 class Judge(Protocol):
     """A second judge beside the rules: the model. Must return a gap, never raise, when it has no usable reply."""
 
-    def judge(
-        self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy
-    ) -> "Judgement":
+    def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> "Judgement":
         """Return an opinion or the gap that stands for its absence, with what it cost."""
         ...
 

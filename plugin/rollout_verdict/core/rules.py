@@ -1,0 +1,157 @@
+"""The deterministic judge: findings from the comparison, and what they add up to.
+
+It runs always and alone is sufficient. It never passes by default: where too little was seen it says so
+(``shortfalls``), and only judged evidence without harm makes a promote.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rollout_verdict.core.comparison import Comparison, LogOutcome, MetricOutcome
+from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.policy import Policy
+from rollout_verdict.core.values import Decision, Finding, Opinion, Severity, Side, SourceKind
+
+JUDGE = "rules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """The rules' opinion. ``shortfalls`` say what keeps anybody from judging; empty when there is enough.
+
+    ``score`` is 0..100: 100 without findings, 0 on a veto.
+    """
+
+    opinion: Opinion
+    shortfalls: tuple[str, ...]
+    score: int
+
+
+def judge(evidence: Evidence, comparison: Comparison, policy: Policy) -> Assessment:
+    """Return what the rules make of the comparison."""
+    findings = tuple(sorted(_findings(comparison), key=lambda finding: _ORDER[finding.severity]))
+    shortfalls = tuple(_shortfalls(evidence, comparison, policy))
+    decision, rationale = _decide(findings, shortfalls, comparison)
+    return Assessment(
+        opinion=Opinion(
+            judge=JUDGE,
+            decision=decision,
+            confidence=_confidence(decision, findings, comparison),
+            findings=findings,
+            rationale=rationale,
+        ),
+        shortfalls=shortfalls,
+        score=_score(decision, findings),
+    )
+
+
+_ORDER = {Severity.VETO: 0, Severity.FAIL: 1, Severity.WARN: 2, Severity.INFO: 3}
+
+
+def _findings(comparison: Comparison) -> Iterator[Finding]:
+    """Yield what speaks against the canary; harmless differences stay in the comparison."""
+    if comparison.pods:
+        for fact in comparison.pods.facts:
+            if fact.side is Side.CANARY and fact.severity is not Severity.INFO:
+                yield Finding(
+                    code=fact.code,
+                    severity=fact.severity,
+                    source=SourceKind.KUBERNETES,
+                    summary=fact.detail,
+                    evidence=(fact.id,),
+                )
+    if comparison.metrics:
+        for check in comparison.metrics.checks:
+            if check.severity is not Severity.INFO:
+                yield Finding(
+                    code=f"metric-{check.outcome.value}",
+                    severity=check.severity,
+                    source=SourceKind.METRICS,
+                    summary=check.reason,
+                    evidence=(check.id,),
+                )
+    if comparison.logs:
+        for change in comparison.logs.changes:
+            if change.severity is not Severity.INFO:
+                yield Finding(
+                    code=f"log-{change.outcome.value}",
+                    severity=change.severity,
+                    source=SourceKind.LOGS,
+                    summary=change.reason,
+                    evidence=(change.id,),
+                )
+
+
+def _shortfalls(evidence: Evidence, comparison: Comparison, policy: Policy) -> Iterator[str]:
+    """Yield the reasons why there is too little to judge by."""
+    present = {
+        SourceKind.LOGS: comparison.logs,
+        SourceKind.METRICS: comparison.metrics,
+        SourceKind.KUBERNETES: comparison.pods,
+        SourceKind.DIFF: evidence.diff,
+    }
+    for source in policy.required_sources:
+        if source in present and present[source] is None:
+            yield f"required source {source.value} is missing"
+    if not evidence.pods.canary:
+        yield "there are no canary pods"
+    if comparison.logs is None and comparison.metrics is None:
+        yield "neither logs nor metrics could be compared"
+        return
+    logs, metrics = comparison.logs, comparison.metrics
+    if not ((logs is not None and logs.adequate) or (metrics is not None and metrics.adequate)):
+        yield "; ".join(part.reason for part in (logs, metrics) if part is not None)
+
+
+def _decide(findings: tuple[Finding, ...], shortfalls: tuple[str, ...], comparison: Comparison) -> tuple[Decision, str]:
+    vetoes = [f for f in findings if f.severity is Severity.VETO]
+    if vetoes:
+        return Decision.ROLLBACK, vetoes[0].summary
+    if shortfalls:
+        return Decision.INCONCLUSIVE, f"too little to judge: {shortfalls[0]}"
+    fails = [f for f in findings if f.severity is Severity.FAIL]
+    if fails:
+        return Decision.ROLLBACK, fails[0].summary
+    warnings = [f for f in findings if f.severity is Severity.WARN]
+    if len({f.source for f in warnings}) > 1:
+        return Decision.ROLLBACK, f"{warnings[0].summary}; and {warnings[1].summary}"
+    return Decision.PROMOTE, _all_clear(comparison)
+
+
+def _all_clear(comparison: Comparison) -> str:
+    parts = []
+    if comparison.metrics:
+        passed = sum(check.outcome is MetricOutcome.PASS for check in comparison.metrics.checks)
+        parts.append(f"{passed} of {len(comparison.metrics.checks)} metrics as on stable")
+    if comparison.logs:
+        same = sum(change.outcome is LogOutcome.UNCHANGED for change in comparison.logs.changes)
+        parts.append(f"{same} of {len(comparison.logs.changes)} log patterns unchanged, none of the others harmful")
+    if comparison.pods:
+        parts.append(f"{comparison.pods.ready.canary} of {comparison.pods.total.canary} canary pods ready")
+    return "No harm found: " + "; ".join(parts)
+
+
+def _confidence(decision: Decision, findings: tuple[Finding, ...], comparison: Comparison) -> int:
+    """Rate the rules' certainty: vetoes are facts, agreement of sources is better than one."""
+    if decision is Decision.INCONCLUSIVE:
+        return 50
+    if any(f.severity is Severity.VETO for f in findings):
+        return 99
+    if decision is Decision.ROLLBACK:
+        sources = {f.source for f in findings if f.severity in (Severity.FAIL, Severity.WARN)}
+        return min(95, 75 + 10 * (len(sources) - 1) + 2 * (len(findings) - 1))
+    judged = [part for part in (comparison.logs, comparison.metrics) if part is not None and part.adequate]
+    return 60 + 15 * len(judged) - 5 * min(3, len(findings))
+
+
+def _score(decision: Decision, findings: tuple[Finding, ...]) -> int:
+    """Fold the findings into 0..100, inside the band of the decision so that score and decision agree."""
+    clear = 1.0
+    for finding in findings:
+        clear *= _CLEAR[finding.severity]
+    low, high = _BANDS[decision]
+    return max(low, min(high, round(100 * clear)))
+
+
+_CLEAR = {Severity.VETO: 0.0, Severity.FAIL: 0.5, Severity.WARN: 0.85, Severity.INFO: 1.0}
+_BANDS = {Decision.ROLLBACK: (0, 40), Decision.INCONCLUSIVE: (41, 59), Decision.PROMOTE: (60, 100)}

@@ -1,0 +1,100 @@
+"""One measurement, from evidence to result. The file to read first.
+
+    redact -> compare -> rules (always, first) -> model (unless settled) -> decide -> explain
+
+The engine knows neither where evidence comes from nor who reads the result. The rules' verdict exists before the
+model is asked, so nothing the model does, or fails to do, can take it away.
+"""
+
+from rollout_verdict.core import citations, rules
+from rollout_verdict.core.canonical import digest
+from rollout_verdict.core.compare import compare
+from rollout_verdict.core.comparison import Comparison
+from rollout_verdict.core.decide import Checked, Ruling, decide
+from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.explain import explain
+from rollout_verdict.core.policy import Mode, Policy
+from rollout_verdict.core.ports import Judge, Judgement
+from rollout_verdict.core.redact import Redactor
+from rollout_verdict.core.result import Result
+from rollout_verdict.core.rules import Assessment
+from rollout_verdict.core.values import DecidedBy, Decision, Digests, Gap, Severity, Usage, Verdict
+
+REASON_LENGTH = 200  # what the AnalysisRun's message may hold (architecture: the one-line reason)
+
+
+def judge(evidence: Evidence, policy: Policy, model: Judge | None, redactor: Redactor) -> Result:
+    """Judge one canary. Never raises for anything the model does; ``model`` is None when there is none to ask."""
+    evidence = redactor.tree(evidence)  # the one point: everything after it may be shown, sent and stored
+    comparison = compare(evidence, policy)
+    assessment = rules.judge(evidence, comparison, policy)
+    judgement = _ask(model, evidence, comparison, assessment, policy)
+    opinion = redactor.tree(judgement.opinion) if judgement else None
+    checked = _check(opinion, comparison, assessment)
+    ruling = decide(assessment, checked, policy)
+    gaps = (*evidence.gaps, opinion) if isinstance(opinion, Gap) else evidence.gaps
+    verdict = Verdict(
+        decision=ruling.decision,
+        score=_score(ruling, assessment),
+        confidence=ruling.confidence,
+        decided_by=ruling.decided_by,
+        row=ruling.row,
+        reason=_reason(ruling, assessment, checked),
+        opinions=(assessment.opinion, checked.opinion) if isinstance(checked, Checked) else (assessment.opinion,),
+        gaps=gaps,
+        digests=Digests(
+            evidence=digest(evidence),
+            policy=digest(policy),
+            prompt=digest(judgement.prompt) if judgement and judgement.prompt else "",
+            reply=digest(judgement.reply) if judgement and judgement.reply else "",
+        ),
+    )
+    return Result(
+        evidence=evidence,
+        comparison=comparison,
+        verdict=verdict,
+        explanation=redactor.tree(explain(evidence, comparison, verdict)),
+        usage=judgement.usage if judgement else Usage(),
+        redactions=tuple(sorted(redactor.counts.items())),
+        prompt=judgement.prompt if judgement else "",
+        reply=redactor.text(judgement.reply) if judgement else "",
+    )
+
+
+def _ask(
+    model: Judge | None, evidence: Evidence, comparison: Comparison, assessment: Assessment, policy: Policy
+) -> Judgement | None:
+    """Ask the model, unless there is none, the policy says no or a veto has settled the matter."""
+    vetoed = any(finding.severity is Severity.VETO for finding in assessment.opinion.findings)
+    if model is None or policy.mode is Mode.RULES or vetoed:
+        return None
+    return model.judge(evidence, comparison, assessment.opinion, policy)
+
+
+def _check(opinion: object, comparison: Comparison, assessment: Assessment) -> Checked | Gap | None:
+    """Establish by code what the table needs to know of the model's opinion."""
+    if opinion is None or isinstance(opinion, Gap):
+        return opinion
+    return Checked(
+        opinion=opinion,
+        holds=citations.hold(opinion, comparison),
+        answers=citations.answers_all(opinion, assessment.opinion.findings),
+    )
+
+
+def _score(ruling: Ruling, assessment: Assessment) -> int:
+    """Keep the rules' score where they decided; elsewhere the middle of the band the decision stands for."""
+    if ruling.decision is assessment.opinion.decision:
+        return assessment.score
+    return {Decision.ROLLBACK: 20, Decision.INCONCLUSIVE: 50, Decision.PROMOTE: 80}[ruling.decision]
+
+
+def _reason(ruling: Ruling, assessment: Assessment, checked: Checked | Gap | None) -> str:
+    """Say in one line why: the words of whoever decided."""
+    said = assessment.opinion.rationale
+    if ruling.decided_by is DecidedBy.MODEL and isinstance(checked, Checked):
+        said = f"{checked.opinion.judge}: {checked.opinion.rationale}"
+    elif ruling.row in (7, 9) and isinstance(checked, Checked):
+        said = f"rules say {assessment.opinion.decision.value}, model says {checked.opinion.decision.value}: {said}"
+    line = " ".join(said.split())
+    return line if len(line) <= REASON_LENGTH else line[: REASON_LENGTH - 1].rstrip() + "…"

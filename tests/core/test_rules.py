@@ -1,0 +1,106 @@
+import pytest
+
+from rollout_verdict.core import rules
+from rollout_verdict.core.comparison import LogOutcome, MetricOutcome, PodFact
+from rollout_verdict.core.policy import Policy
+from rollout_verdict.core.values import Decision, Severity, Side, SourceKind
+from tests.core.builders import change, check, comparison, evidence, logs, metrics, pods
+
+HIGH = check(outcome=MetricOutcome.HIGH, severity=Severity.FAIL, reason="6 % of requests fail")
+DOUBT = check(id="m2", outcome=MetricOutcome.HIGH, severity=Severity.WARN, reason="a little slower")
+NEW = change(outcome=LogOutcome.NEW, severity=Severity.FAIL, reason="new error")
+ODD = change(outcome=LogOutcome.RISEN, severity=Severity.WARN, reason="more warnings")
+
+
+def fact(severity, side=Side.CANARY, code="crash-loop"):
+    return PodFact(id="p1", code=code, side=side, pods=("c-1",), severity=severity, detail="1 of 1 canary pods")
+
+
+def judge(compared, found=None, policy=None):
+    return rules.judge(found or evidence(), compared, policy or Policy())
+
+
+@pytest.mark.parametrize(
+    ("compared", "decision"),
+    [
+        (comparison(metrics=metrics(check()), logs=logs(change()), pods=pods()), Decision.PROMOTE),
+        (comparison(metrics=metrics(HIGH), logs=logs(change())), Decision.ROLLBACK),
+        (comparison(metrics=metrics(check()), logs=logs(NEW)), Decision.ROLLBACK),
+        (comparison(metrics=metrics(DOUBT)), Decision.PROMOTE),
+        (comparison(metrics=metrics(DOUBT), logs=logs(ODD)), Decision.ROLLBACK),
+        (comparison(pods=pods(fact(Severity.VETO))), Decision.ROLLBACK),
+        (comparison(pods=pods()), Decision.INCONCLUSIVE),
+        (comparison(), Decision.INCONCLUSIVE),
+        (comparison(metrics=metrics(HIGH, adequate=False, reason="one sample")), Decision.INCONCLUSIVE),
+    ],
+)
+def test_findings_add_up_to_a_decision(compared, decision):
+    assert judge(compared).opinion.decision is decision
+
+
+def test_findings_are_ordered_by_weight_and_cite_their_item():
+    found = judge(comparison(metrics=metrics(DOUBT), logs=logs(NEW), pods=pods(fact(Severity.VETO)))).opinion.findings
+    assert [(f.code, f.source, f.evidence) for f in found] == [
+        ("crash-loop", SourceKind.KUBERNETES, ("p1",)),
+        ("log-new", SourceKind.LOGS, ("l1",)),
+        ("metric-high", SourceKind.METRICS, ("m2",)),
+    ]
+
+
+def test_trouble_of_stable_pods_and_harmless_differences_are_no_findings():
+    compared = comparison(
+        metrics=metrics(check()),
+        logs=logs(change()),
+        pods=pods(fact(Severity.INFO), fact(Severity.FAIL, Side.STABLE)),
+    )
+    assert judge(compared).opinion.findings == ()
+
+
+@pytest.mark.parametrize("source", [SourceKind.LOGS, SourceKind.METRICS, SourceKind.KUBERNETES, SourceKind.DIFF])
+def test_a_required_source_that_is_missing_is_a_shortfall(source):
+    policy = Policy(required_sources=(source, SourceKind.MODEL))
+    parts = {"logs": logs(change()), "metrics": metrics(check()), "pods": pods()}
+    parts.pop({"kubernetes": "pods"}.get(source.value, source.value), None)
+    assessed = judge(comparison(**parts), policy=policy)
+    assert assessed.shortfalls == (f"required source {source.value} is missing",)
+    assert assessed.opinion.decision is Decision.INCONCLUSIVE
+
+
+def test_no_canary_pods_is_a_shortfall():
+    assessed = judge(comparison(metrics=metrics(check())), evidence(canary=()))
+    assert assessed.shortfalls == ("there are no canary pods",)
+    assert assessed.opinion.rationale == "too little to judge: there are no canary pods"
+
+
+def test_one_adequate_source_is_enough():
+    compared = comparison(metrics=metrics(check()), logs=logs(adequate=False, reason="three lines"))
+    assert judge(compared).shortfalls == ()
+
+
+def test_score_and_decision_agree():
+    """A promote never scores below an inconclusive, nor that below a rollback; a veto scores 0."""
+    scores = [
+        judge(comparison(pods=pods(fact(Severity.VETO)))).score,
+        judge(comparison(metrics=metrics(HIGH))).score,
+        judge(comparison()).score,
+        judge(comparison(metrics=metrics(DOUBT))).score,
+        judge(comparison(metrics=metrics(check()))).score,
+    ]
+    assert scores == sorted(scores)
+    assert (scores[0], scores[-1]) == (0, 100)
+
+
+def test_agreement_of_sources_makes_surer():
+    one = judge(comparison(metrics=metrics(HIGH))).opinion.confidence
+    two = judge(comparison(metrics=metrics(HIGH), logs=logs(NEW))).opinion.confidence
+    veto = judge(comparison(pods=pods(fact(Severity.VETO)))).opinion.confidence
+    assert one < two < veto
+
+
+def test_the_all_clear_says_what_was_seen():
+    said = judge(comparison(metrics=metrics(check()), logs=logs(change()), pods=pods())).opinion
+    assert said.rationale == (
+        "No harm found: 1 of 1 metrics as on stable; 1 of 1 log patterns unchanged, none of the others harmful; "
+        "1 of 1 canary pods ready"
+    )
+    assert judge(comparison(metrics=metrics(check()))).opinion.rationale == "No harm found: 1 of 1 metrics as on stable"
