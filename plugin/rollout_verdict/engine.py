@@ -18,7 +18,7 @@ from rollout_verdict.core.ports import Judge, Judgement
 from rollout_verdict.core.redact import Redactor
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.rules import Assessment
-from rollout_verdict.core.values import DecidedBy, Decision, Digests, Gap, Severity, Usage, Verdict
+from rollout_verdict.core.values import DecidedBy, Decision, Digests, Gap, Opinion, Severity, Usage, Verdict
 
 REASON_LENGTH = 200  # what the AnalysisRun's message may hold (architecture: the one-line reason)
 
@@ -71,7 +71,7 @@ def _ask(
     return model.judge(evidence, comparison, assessment.opinion, policy)
 
 
-def _check(opinion: object, comparison: Comparison, assessment: Assessment) -> Checked | Gap | None:
+def _check(opinion: Opinion | Gap | None, comparison: Comparison, assessment: Assessment) -> Checked | Gap | None:
     """Establish by code what the table needs to know of the model's opinion."""
     if opinion is None or isinstance(opinion, Gap):
         return opinion

@@ -160,7 +160,7 @@ def _never_ready(pod: PodState, window: Window | None, policy: PodPolicy) -> str
     return f"not ready {age.total_seconds():.0f} s after it started"
 
 
-def _restarted(pod: PodState, window: Window | None, policy: PodPolicy, *, least: int, most: int | None) -> str:
+def _restarted(pod: PodState, window: Window | None, *, least: int, most: int | None) -> str:
     for container in pod.containers:
         count = container.restart_count or 0
         if count >= least and (most is None or count < most) and _recent(container.last_state, window):
