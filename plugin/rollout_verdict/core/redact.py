@@ -45,9 +45,9 @@ class Redactor:
         self._detectors = (*own, *DETECTORS, *NAMED_DETECTORS, *LAST_DETECTORS)
 
     @property
-    def counts(self) -> tuple[tuple[str, int], ...]:
-        """How many times a secret was replaced, as sorted (kind, count)."""
-        return tuple(sorted(self._replaced.items()))
+    def counts(self) -> dict[str, int]:
+        """How many times a secret of each kind was replaced, kinds in order."""
+        return dict(sorted(self._replaced.items()))
 
     def text(self, text: str) -> str:
         """Return the text without its secrets."""
