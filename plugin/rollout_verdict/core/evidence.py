@@ -71,8 +71,8 @@ class LogPattern:
 
     @property
     def key(self) -> str:
-        """Stable id of the pattern: 12 hex digits of the template's BLAKE2b, the same in every process."""
-        identity = f"{self.status}\0{self.template}".encode("utf-8", "surrogatepass")
+        """Stable id: 12 hex digits of the BLAKE2b of level, status and template, the same in every process."""
+        identity = f"{self.level.name}\0{self.status}\0{self.template}".encode("utf-8", "surrogatepass")
         return blake2b(identity, digest_size=6).hexdigest()
 
 
@@ -89,11 +89,12 @@ class PodLog:
     first: datetime | None
     last: datetime | None
     partial: str = ""
+    outside_lines: int = 0  # left out because their time was outside the window; not among ``lines``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEvidence:
-    """Reduced logs. Pods are sorted by name, patterns by (template, status).
+    """Reduced logs. Pods are sorted by name, patterns by (template, status, level).
 
     ``bucket_edges`` are the edges of the time buckets, one more than buckets; empty without timestamps.
     ``coarse_events`` counts events that fell into a coarse key because the table was full.

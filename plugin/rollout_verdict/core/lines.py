@@ -1,0 +1,134 @@
+"""Lines: what is known of all lines that differ in their digits alone, read once and remembered."""
+
+from dataclasses import dataclass, field
+
+from rollout_verdict.core import events, header, status, templates
+from rollout_verdict.core.events import Role
+from rollout_verdict.core.evidence import Level, LogKind
+from rollout_verdict.core.mask import plain_ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReducePolicy:
+    """Bounds of the reduction. Sizes are in bytes unless told otherwise."""
+
+    max_keys: int = 50_000  # distinct keys of one stream; a service has a few thousand, more is free text
+    max_line: int = 65_536  # the rest of a longer line is counted as cut; the kubelet splits at 16 KiB
+    max_event_lines: int = 256  # a trace is shorter; an endless continuation must end
+    max_event: int = 32_768
+    max_template: int = 2_000  # characters; nobody reads more
+    max_sample: int = 4_096
+    samples: int = 3  # of a pattern at WARN or above, on each side
+    calm_samples: int = 1  # of a pattern below
+    buckets: int = 10  # of the window; without one, powers of two seconds that give up to twice as many
+    block: int = 524_288  # lines are worked on in blocks of this size
+    probe_lines: int = 500  # the first lines tell whether lines carry a header
+    headed_share: float = 0.6  # share of headed lines above which others continue the event before
+    cache: int = 8_388_608  # text of skeletons that is remembered
+    merge: templates.MergePolicy = field(default_factory=templates.MergePolicy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Key:
+    """What an event is counted under. The reader makes one object for each, so identity is equality."""
+
+    template: str
+    level: Level
+    kind: LogKind
+    status: str
+    logger: str
+
+    @property
+    def order(self) -> tuple[str, str, int, str, str]:
+        """A total order that every process agrees on."""
+        return (self.template, self.status, self.level, self.kind, self.logger)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Line:
+    """All lines with one skeleton. ``key`` is None where codes in the line decide on it."""
+
+    key: Key | None
+    role: Role
+    text: str
+    head: header.Head
+    places: tuple[status.Place, ...]
+
+
+class LineReader:
+    """Reads lines into ``Line`` and ``Key`` values, remembering a bounded number of lines."""
+
+    def __init__(self, policy: ReducePolicy) -> None:
+        self.policy = policy
+        self.cache: dict[bytes, Line] = {}
+        self._cached = 0
+        self._keys: dict[tuple[str, str, int, str, str], Key] = {}
+        self._traces: dict[tuple[int, ...], tuple[tuple[Line, ...], Key]] = {}
+
+    def read(self, skeleton: bytes, data: bytes) -> Line:
+        """Read a line that is not remembered yet; ``data`` is the line of that skeleton with its digits."""
+        text = plain_ids(data).decode("utf-8", "replace")
+        places = status.places(data)
+        head = header.read(text, has_status=any(place.kind == "http" for place in places))
+        line = Line(key=None, role=events.role_of(text), text=text, head=head, places=places)
+        if not places:
+            line.key = self._line_key(line, "", Level.UNKNOWN)
+        self._cached += len(skeleton) + len(text) + 400  # 400: about what the objects around them take
+        if self._cached > self.policy.cache:
+            self.cache.clear()
+            self._cached = 0
+        self.cache[skeleton] = line
+        return line
+
+    def key_of(self, line: Line, data: bytes) -> Key:
+        """Return the key of one line of this skeleton: codes in it are read from ``data``."""
+        if line.key is not None:
+            return line.key
+        return self._line_key(line, status.status(data, line.places), status.numeric_level(data, line.places))
+
+    def event_key(self, lines: list[Line], first: Key) -> Key:
+        """Return the key of an event of several lines: that of its trace, or that of its first line."""
+        known = tuple(map(id, lines))
+        if known in self._traces:
+            return self._traces[known][1]
+        trace = events.trace_of([line.text for line in lines])
+        if not trace:
+            return first
+        head = lines[0]
+        alone = head.role in (Role.OPENER, Role.FRAME, Role.CAUSE, Role.INDENT)
+        key = self._trace_key(head, first, trace if alone else f"{head.head.message}: {trace}")
+        if head.key is not None:  # else the first line's codes decide as well
+            if len(self._traces) >= 1_000:
+                self._traces.clear()
+            self._traces[known] = (tuple(lines), key)  # the lines are kept so that their ids stay theirs
+        return key
+
+    def coarse(self, key: Key) -> Key:
+        """Return the key that stands in when a table is full: the first three words and the number of words."""
+        words = key.template.split(" ")
+        text = f"{' '.join(words[:3])} … ({len(words)} words)"
+        return self.key(text, key.level, key.kind, key.status, "")
+
+    def key(self, template: str, level: Level, kind: LogKind, status_: str, logger: str) -> Key:
+        """Return the one key with these parts."""
+        if len(template) > self.policy.max_template:
+            template = f"{template[: self.policy.max_template]}…"
+        parts = (template, status_, int(level), str(kind), logger)
+        found = self._keys.get(parts)
+        if found is None:
+            found = self._keys[parts] = Key(template=template, level=level, kind=kind, status=status_, logger=logger)
+        return found
+
+    def _line_key(self, line: Line, said: str, level: Level) -> Key:
+        head = line.head
+        if level is Level.UNKNOWN:
+            level = head.level
+        text = templates.tidy(head.message)
+        key = self.key(text, level, head.kind, said, head.logger)
+        if head.stack and (trace := events.trace_of(head.stack.split("\n"))):
+            return self._trace_key(line, key, f"{text}: {trace}")
+        return key
+
+    def _trace_key(self, line: Line, first: Key, text: str) -> Key:
+        level = first.level if line.head.stated and first.level is not Level.UNKNOWN else Level.ERROR
+        return self.key(text, level, LogKind.TRACE, first.status, first.logger)
