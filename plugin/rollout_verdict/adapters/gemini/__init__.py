@@ -1,0 +1,19 @@
+"""The Gemini judge: asks the model once per measurement and returns an opinion or the gap that stands for it.
+
+    judge      the Judge: prompt -> calls within a deadline -> reply -> opinion | gap
+    call       one HTTP call through google-genai, its response classified before anything is parsed
+    trouble    what can go wrong, and what is done about each
+    parse      reply text -> Reply, strictly
+    breaker    stops asking a provider that keeps failing
+    prices     what a call costs on a day
+    loop       the background event loop that makes a deadline hold whatever blocks
+    options    what an operator sets
+
+Only ``call`` imports the SDK, and only when a call is about to be made.
+"""
+
+from rollout_verdict.adapters.gemini.judge import GeminiJudge, GeminiJudgement
+from rollout_verdict.adapters.gemini.options import Options
+from rollout_verdict.adapters.gemini.prices import Price, Prices, load_prices
+
+__all__ = ["GeminiJudge", "GeminiJudgement", "Options", "Price", "Prices", "load_prices"]
