@@ -1,7 +1,7 @@
-"""Hostile text made safe to show to a person, in a terminal and in Markdown. (HTML is escaped by its templates.)
+"""Hostile text made safe to show to a person, in a terminal and in Markdown.
 
 Logs, events, names and a model's words are written by others. Shown, they may not move the cursor, hide or reorder
-characters, open a link, call somebody by name or break out of the place they were given.
+characters, open a link, call somebody by name or break out of their place. HTML is escaped by its templates.
 """
 
 import re
@@ -17,15 +17,15 @@ _HEAP = re.compile(f"({_COMBINING}{{3}}){_COMBINING}+")
 _BACKTICKS = re.compile("`+")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$&])")
 _AT_START = re.compile(r"^([-+=]|[0-9]+(?=[.)]))")
-# Text that a forge turns into a link or a call by itself; an empty comment cannot be used (it is HTML), a code span can.
+# Text that a forge turns into a link or a call by itself, unless a code span parts it.
 _CALL = re.compile(r"(?:@|\\#)(?=\w)")
 _ADDRESS = re.compile(r"(?i)(?<![a-z0-9])(?:(?:https?|ftp|mailto|xmpp|file|javascript|data):|www\.)")
 
 
 def visible(text: str, *, limit: int = 500, lines: bool = False) -> str:
-    """Return text in which every character can be seen, at most ``limit`` of them and a note of what was cut.
+    r"""Return text in which every character can be seen, at most ``limit`` of them and a note of what was cut.
 
-    Controls, bidirectional and zero-width marks, tags and the like become ``\\x1b`` or ``\\u{202e}``. Line ends become
+    Controls, bidirectional and zero-width marks, tags and the like become ``\x1b`` or ``\u{202e}``. Line ends become
     ``⏎`` unless ``lines``; a heap of combining marks keeps three.
     """
     cut = len(text) - limit
@@ -35,7 +35,8 @@ def visible(text: str, *, limit: int = 500, lines: bool = False) -> str:
         text = text.replace("\r\n", "\n").replace("\t", "    ")
         text = "\n".join(map(_seen, text.split("\n")))
     else:
-        text = _seen(re.sub(r"\s*(?:\r\n|\n)\s*", " ⏎ ", text.strip()).replace("\t", " "))
+        pieces = text.replace("\t", " ").split("\n")
+        text = _seen(pieces[0] if len(pieces) == 1 else " ⏎ ".join(piece.strip() for piece in pieces))
     return f"{text}… (+{cut} characters)" if cut > 0 else text
 
 

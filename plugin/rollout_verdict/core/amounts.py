@@ -1,0 +1,83 @@
+"""Numbers with their unit, as a person reads them."""
+
+from math import isinf
+
+from rollout_verdict.core.comparison import Interval
+from rollout_verdict.core.neutral import number
+
+# As sources name them (Prometheus, OpenTelemetry and OpenMetrics write units out or by UCUM letters).
+_PARTS = frozenset({"ratio", "fraction", "share", "1"})
+_PERCENT = frozenset({"percent", "%"})
+_SECONDS = {
+    "seconds": 1.0, "second": 1.0, "s": 1.0, "milliseconds": 1e-3, "ms": 1e-3, "microseconds": 1e-6, "us": 1e-6,
+    "nanoseconds": 1e-9, "ns": 1e-9,
+}  # fmt: skip
+_BYTES = {"bytes": 1.0, "byte": 1.0, "by": 1.0, "kib": 1024.0, "mib": 1024.0**2, "kilobytes": 1e3, "megabytes": 1e6}
+_BARE = frozenset({"", "count", "number", "none", "short"})
+
+
+def amount(value: float, unit: str) -> str:
+    """Return a value with its unit, three digits of it: ``6.2 %``, ``210 ms``, ``1.5 GiB``, ``12 requests``."""
+    if isinf(value):
+        return "∞" if value > 0 else "−∞"
+    word = unit.lower()
+    if word in _PARTS or word in _PERCENT:
+        return f"{_digits(value * 100 if word in _PARTS else value)} %"
+    if word in _SECONDS:
+        return _scaled(value * _SECONDS[word], _TIME)
+    if word in _BYTES:
+        return _scaled(value * _BYTES[word], _SIZE)
+    return number(value) if word in _BARE else f"{number(value)} {unit}"
+
+
+_TIME = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
+_SIZE = ((1.0, "B"), (1024.0, "KiB"), (1024.0**2, "MiB"), (1024.0**3, "GiB"))
+
+
+def change(value: float, unit: str) -> str:
+    """Return a shift with its sign; the shift of a share is in percentage points."""
+    text = amount(abs(value), unit).removesuffix(" %")
+    points = " pp" if unit.lower() in _PARTS or unit.lower() in _PERCENT else ""
+    return f"{'−' if value < 0 else '+'}{text}{points}"
+
+
+def span(interval: Interval, unit: str) -> str:
+    """Return an interval with its level: ``95 %: +2 ms … +9 ms``."""
+    return f"{number(interval.level * 100)} %: {change(interval.low, unit)} … {change(interval.high, unit)}"
+
+
+def chance(p: float) -> str:
+    """Return a p-value: ``p = 0.013``, ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def count(number_of: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: ``1 pod``, ``1,200 lines``."""
+    return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time: ``45 s``, ``10 min``, ``2 h 5 min``."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
+    return " ".join(f"{size} {unit}" for size, unit in parts if size) or "0 s"
+
+
+def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
+    size, unit = steps[0]
+    for larger, name in steps[1:]:
+        if abs(value) >= larger:
+            size, unit = larger, name
+    return f"{_digits(value / size)} {unit}"
+
+
+def _digits(value: float) -> str:
+    """Three digits that matter, without a bare exponent for everyday sizes."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    if abs(value) < 0.01:
+        return f"{value:.2g}"
+    return f"{value:.3g}" if abs(value) < 1 else f"{value:.1f}"
