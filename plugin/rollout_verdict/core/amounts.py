@@ -27,7 +27,9 @@ def amount(value: float, unit: str) -> str:
         return _scaled(value * _SECONDS[word], _TIME)
     if word in _BYTES:
         return _scaled(value * _BYTES[word], _SIZE)
-    return number(value) if word in _BARE else f"{number(value)} {unit}"
+    if word in _BARE:
+        return number(value)
+    return f"{number(value)} {unit.replace('_per_second', '/s').replace('_', ' ')}"
 
 
 _TIME = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))

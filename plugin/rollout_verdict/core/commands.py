@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 from shlex import quote as shell_quote
 
-from rollout_verdict.core.comparison import Comparison, LogOutcome, PodFact
+from rollout_verdict.core.comparison import Comparison, LogChange, LogOutcome, PodFact
 from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.values import Decision, Severity, Side, Verdict
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # RFC 1123 subdomain: what the API server accepts
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
-_LITERAL = re.compile(r"[A-Za-z0-9_ .:/()=-]{6,60}")  # of a log template: what grep -F and any shell take as it is
+_LITERAL = re.compile(r"[A-Za-z0-9_ .:/()=-]{6,}")  # of a log template: what grep -F and any shell take as it is
 _SINCE = "15m"  # when the window is not known: longer than most analysis steps
 _POD_CODES = frozenset({"image-pull", "start-error", "never-ready", "unscheduled", "warning-events", "pod-failed"})
 _CRASH_CODES = frozenset({"crash-loop", "oom-killed", "restarts", "restarted"})
@@ -57,12 +57,19 @@ def _about_logs(evidence: Evidence, comparison: Comparison, scope: str) -> Itera
     new = [c for c in changes if c.severity is not Severity.INFO and c.outcome in (LogOutcome.NEW, LogOutcome.RISEN)]
     where = _canary(evidence)
     for change in new[:2]:
-        literals: list[str] = _LITERAL.findall(re.sub(r"<[^<>]*>", "\n", change.pattern.template))
-        longest = max((text.strip() for text in literals), key=len, default="")
-        if where and len(longest) >= 6:
-            yield f"kubectl logs {where}{scope} --all-containers{_since(evidence)} | grep -F -- {shell_quote(longest)}"
+        text = _searchable(change)
+        if where and text:
+            yield f"kubectl logs {where}{scope} --all-containers{_since(evidence)} | grep -F -- {shell_quote(text)}"
     if where and not new:
         yield f"kubectl logs {where}{scope} --all-containers{_since(evidence)}"
+
+
+def _searchable(change: LogChange) -> str:
+    """Return the longest literal piece of a message that its samples really hold, "" when there is none."""
+    literals: list[str] = _LITERAL.findall(re.sub(r"<[^<>]*>", "\n", change.pattern.template))
+    cut = (text.strip()[:60].rpartition(" ")[0] if len(text.strip()) > 60 else text.strip() for text in literals)
+    said = [sample.text for sample in change.pattern.samples.canary]
+    return max((text for text in cut if len(text) >= 6 and any(text in one for one in said)), key=len, default="")
 
 
 def _canary(evidence: Evidence) -> str:

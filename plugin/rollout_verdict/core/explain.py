@@ -31,6 +31,7 @@ from rollout_verdict.core.values import (
 )
 
 LISTED = 6  # of a kind; a reader at night takes in no more, and the comparison holds the rest
+GAPS = 20  # what is missing is worth more lines than what is there, but not without end
 _WORDS = {
     Decision.PROMOTE: "Promote",
     Decision.ROLLBACK: "Roll back",
@@ -74,8 +75,13 @@ def sections(evidence: Evidence, comparison: Comparison, verdict: Verdict) -> tu
     """Return the explanation's parts in the order of reading; empty ones are left out."""
     cause = _cause(comparison, verdict)
     parts = (
-        Section(title="Why", statements=_why(verdict)),
-        Section(title="Likely cause", statements=(cause,) if cause else (), note="inferred by rules, not measured"),
+        Section(title="Why", statements=_why(comparison, verdict), decisive=True),
+        Section(
+            title="Likely cause",
+            statements=(cause,) if cause else (),
+            note="inferred by rules, not measured",
+            decisive=True,
+        ),
         _model(verdict),
         Section(title="What differs", statements=tuple(_differs(comparison))),
         Section(title="What is the same", statements=tuple(_same(comparison))),
@@ -96,15 +102,26 @@ def model_opinion(verdict: Verdict) -> Opinion | None:
     return next((opinion for opinion in verdict.opinions if opinion.judge != JUDGE), None)
 
 
-def series_name(check: MetricCheck) -> str:
-    """Return a metric's name with its labels, as PromQL writes them."""
-    labels = ", ".join(f'{name}="{value}"' for name, value in check.labels)
+def series_names(comparison: Comparison) -> dict[str, str]:
+    """Return by id the metrics' names as PromQL writes them, without the labels that all of them share."""
+    checks = comparison.metrics.checks if comparison.metrics else ()
+    shared = frozenset.intersection(*(frozenset(check.labels) for check in checks)) if checks else frozenset()
+    return {check.id: _series_name(check, shared) for check in checks}
+
+
+def _series_name(check: MetricCheck, shared: frozenset[tuple[str, str]]) -> str:
+    labels = ", ".join(f'{name}="{value}"' for name, value in check.labels if (name, value) not in shared)
     return f"{check.name}{{{labels}}}" if labels else check.name
 
 
-def _why(verdict: Verdict) -> tuple[Statement, ...]:
+def _why(comparison: Comparison, verdict: Verdict) -> tuple[Statement, ...]:
     findings = [f for opinion in verdict.opinions if opinion.judge == JUDGE for f in opinion.findings]
-    told = [say(finding.summary, ids=finding.evidence) for finding in findings[:LISTED]]
+    messages = {change.id: change.pattern.template for change in comparison.logs.changes} if comparison.logs else {}
+    told = []
+    for finding in findings[:LISTED]:
+        message = next((messages[name] for name in finding.evidence if name in messages), None)
+        named: tuple[str | Quote, ...] = (quote(message), ": ") if message is not None else ()
+        told.append(say(*named, finding.summary, ids=finding.evidence))
     if len(findings) > LISTED:
         told.append(say(f"and {count(len(findings) - LISTED, 'more finding')}, listed with the evidence"))
     if not told or verdict.decision is not Decision.ROLLBACK:
@@ -128,7 +145,8 @@ def _model(verdict: Verdict) -> Section:
         quoted: tuple[str | Quote, ...] = (": ", quote(citation.quote)) if citation.quote else ()
         told.append(say(citation.claim, *quoted, ids=(citation.evidence_id,)))
     told += [say("Suggests: ", step) for step in opinion.next_steps[:3]]
-    return Section(title=f"The model ({opinion.judge})", statements=tuple(told), note="model, not measured")
+    title = f"The model ({opinion.judge})"
+    return Section(title=title, statements=tuple(told), note="model, not measured", decisive=True)
 
 
 def _differs(comparison: Comparison) -> Iterator[Statement]:
@@ -140,7 +158,8 @@ def _differs(comparison: Comparison) -> Iterator[Statement]:
         yield from _more(len(facts), "pod fact")
     if comparison.metrics:
         checks = [c for c in comparison.metrics.checks if c.outcome in (MetricOutcome.HIGH, MetricOutcome.LOW)]
-        yield from (_metric(check) for check in checks[:LISTED])
+        names = series_names(comparison)
+        yield from (_metric(check, names[check.id]) for check in checks[:LISTED])
         yield from _more(len(checks), "metric")
     if comparison.logs:
         changes = [c for c in comparison.logs.changes if c.outcome in _DIFFERENT and c.significant]
@@ -157,7 +176,7 @@ def _more(total: int, what: str) -> Iterator[Statement]:
         yield say(f"and {count(total - LISTED, 'more ' + what)}")
 
 
-def _metric(check: MetricCheck) -> Statement:
+def _metric(check: MetricCheck, name: str) -> Statement:
     levels = [
         f"{side.value} {amount(summary.mean, check.unit) if (summary := check.summary.of(side)) else 'no data'}"
         for side in (Side.CANARY, Side.STABLE)
@@ -167,7 +186,7 @@ def _metric(check: MetricCheck) -> Statement:
     p = f", {chance(check.p)}" if check.p is not None else ""
     weight = "" if check.severity is not Severity.INFO else "; not held against the canary"
     words = f" is {check.outcome.value}: {', '.join(levels)}{shift}{bounds}{p}{weight}"
-    return say(quote(series_name(check)), words, ids=(check.id,))
+    return say(quote(name), words, ids=(check.id,))
 
 
 def _log(changed: LogChange) -> Statement:
@@ -223,9 +242,11 @@ def _compared(evidence: Evidence, comparison: Comparison) -> Iterator[Statement]
 
 
 def _unseen(evidence: Evidence, comparison: Comparison, verdict: Verdict) -> Iterator[Statement]:
-    for gap in verdict.gaps:
+    for gap in verdict.gaps[:GAPS]:
         hint = f" ({gap.hint})" if gap.hint else ""
         yield say(f"{gap.what}: {gap.reason}{hint}")
+    if len(verdict.gaps) > GAPS:
+        yield say(f"and {len(verdict.gaps) - GAPS} more gaps")
     told = {gap.source for gap in verdict.gaps}
     parts = (
         (SourceKind.LOGS, evidence.logs, "logs"),
@@ -244,12 +265,11 @@ def _unjudged(evidence: Evidence, comparison: Comparison) -> Iterator[Statement]
         if part is not None and not part.adequate:
             yield say(f"{name} could not be judged: {part.reason}")
     checks = comparison.metrics.checks if comparison.metrics else ()
+    called = series_names(comparison)
     for outcome, why in ((MetricOutcome.NO_DATA, "no data"), (MetricOutcome.TOO_FEW, "too few samples")):
         missing = [check for check in checks if check.outcome is outcome]
         if missing:
-            names: list[str | Quote] = [
-                part for check in missing[:LISTED] for part in (", ", quote(series_name(check)))
-            ]
+            names: list[str | Quote] = [part for check in missing[:LISTED] for part in (", ", quote(called[check.id]))]
             more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
             ids = tuple(check.id for check in missing[:LISTED])
             yield say(f"metrics with {why}: ", *names[1:], more, ids=ids)

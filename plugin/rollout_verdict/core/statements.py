@@ -22,11 +22,16 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Statements under a heading. ``note`` tells where they come from when they were not measured, else ""."""
+    """Statements under a heading.
+
+    ``note`` tells where they come from when they were not measured, else "". ``decisive`` sections say why the
+    verdict is what it is; the others describe.
+    """
 
     title: str
     statements: tuple[Statement, ...]
     note: str = ""
+    decisive: bool = False
 
 
 def say(*parts: str | Quote, ids: tuple[str, ...] = ()) -> Statement:
