@@ -33,8 +33,6 @@ def shown_ids(result: Result, most: int = SHOWN) -> tuple[str, ...]:
     cited = (name for section in told if section.decisive for said in section.statements for name in said.evidence)
     differing = [item for item in items(result.comparison).values() if differs(item)]
     differing.sort(key=lambda item: not isinstance(item, DiffItem) and item.severity is Severity.INFO)
-        key=lambda item: isinstance(item, PodFact | MetricCheck | LogChange) and item.severity is Severity.INFO
-    )
     ordered = dict.fromkeys(cited)
     for item in differing:
         if len(ordered) >= most:
