@@ -4,7 +4,7 @@ A block starts on a line of its own and every text from outside in it is a JSON 
 the evidence says can begin a block or end one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -20,13 +20,13 @@ from rollout_verdict.core.comparison import (
     PodFact,
     Summary,
 )
-from rollout_verdict.core.evidence import LogKind, LogSample
+from rollout_verdict.core.evidence import LogKind
 from rollout_verdict.core.neutral import number, quoted
-from rollout_verdict.core.values import Pair, Severity, Side
+from rollout_verdict.core.values import Severity, Side
 
 NAME_LENGTH = 80  # Kubernetes allows 253; the end of a long name tells pods apart, its middle does not matter here
 TEMPLATE_LENGTH = 300  # a log line that says what is wrong says it early
-TRACE_LENGTH = 700  # a trace: the error, its message and the innermost frames
+TRACE_LENGTH = 600  # of a sample; of a trace its two ends
 BRIEF_LENGTH = 140  # an unremarkable pattern is recognised by its beginning
 DETAIL_LENGTH = 300
 TREND_POINTS = 8  # enough to see whether a shift lasts, comes late or was a single spike
@@ -37,13 +37,15 @@ class Block:
     """The text of one item. ``kind`` names it where some are left out.
 
     ``rank`` 0 is a veto, 1 a failure, 2 a warning, 3 a difference nobody was warned of, 4 all that is as it was.
-    ``text`` has no newline at its end and does not hold the id, which the prompt puts in front.
+    ``text`` does not hold the id, which the prompt puts in front; ``brief`` is one line for where room is short. What
+    ``brief`` says, ``text`` says in the same words.
     """
 
     id: str
     kind: str
     rank: int
     text: str
+    brief: str
 
 
 def blocks(comparison: Comparison) -> tuple[Block, ...]:
@@ -59,27 +61,31 @@ _NOTABLE, _SAME = 3, 4
 
 def _pods(comparison: Comparison) -> Iterator[Block]:
     for fact in comparison.pods.facts if comparison.pods else ():
-        yield Block(id=fact.id, kind="pod facts", rank=_RANK.get(fact.severity, _NOTABLE), text=_pod(fact))
+        yield _block(fact.id, "pod facts", _RANK.get(fact.severity, _NOTABLE), [_pod(fact)])
 
 
 def _changes(comparison: Comparison) -> Iterator[Block]:
     for item in comparison.diff:
-        yield Block(id=item.id, kind="template changes", rank=_NOTABLE, text=_change(item))
+        yield _block(item.id, "template changes", _NOTABLE, [_change(item)])
 
 
 def _metrics(comparison: Comparison) -> Iterator[Block]:
     for check in comparison.metrics.checks if comparison.metrics else ():
         other = _SAME if check.outcome is MetricOutcome.PASS else _NOTABLE
-        yield Block(id=check.id, kind="metrics", rank=_RANK.get(check.severity, other), text=_metric(check))
+        yield _block(check.id, "metrics", _RANK.get(check.severity, other), _metric(check))
 
 
 def _logs(comparison: Comparison) -> Iterator[Block]:
     if (logs := comparison.logs) is None:
         return
     for change in logs.changes:
-        other = _NOTABLE if change.significant else _SAME
-        rank = _RANK.get(change.severity, other)
-        yield Block(id=change.id, kind="log patterns", rank=rank, text=_log(change, logs))
+        rank = _RANK.get(change.severity, _NOTABLE if change.significant else _SAME)
+        yield _block(change.id, "log patterns", rank, _log(change, logs, rank))
+
+
+def _block(item: str, kind: str, rank: int, lines: list[str]) -> Block:
+    told = [line for line in lines if line]
+    return Block(id=item, kind=kind, rank=rank, text="\n".join(told), brief=told[0])
 
 
 def _pod(fact: PodFact) -> str:
@@ -89,29 +95,28 @@ def _pod(fact: PodFact) -> str:
     return f"{what}: {quoted(fact.detail, DETAIL_LENGTH)}"
 
 
-def _metric(check: MetricCheck) -> str:
+def _metric(check: MetricCheck) -> list[str]:
     labels = " ".join(f"{quoted(key, 40)}={quoted(value, 60)}" for key, value in check.labels)
     name = f"metric {quoted(check.name, NAME_LENGTH)}{f' {{{labels}}}' if labels else ''}"
-    verdict = f"{check.outcome.value} {check.severity.value}"
+    means = check.summary.map(lambda side: "none" if side is None else number(side.mean))
+    outcome = f"{check.outcome.value} {check.severity.value}"
+    first = f"{name} {outcome}: mean stable {means.stable}, canary {means.canary}"
     if check.severity is Severity.INFO:
-        means = check.summary.map(lambda side: "none" if side is None else number(side.mean))
-        shift = "" if check.relative is None else f" ({_percent(check.relative)})"
-        return f"{name} {verdict}: mean stable {means.stable}, canary {means.canary}{shift}"
+        return [first]
     lines = [
-        f"{name} {verdict}, unit {quoted(check.unit, 20)}, {check.direction.value.replace('_', ' ')}",
+        f"{first}; unit {quoted(check.unit, 20)}, {check.direction.value.replace('_', ' ')}",
         f"stable {_summary(check.summary.stable)}",
         f"canary {_summary(check.summary.canary)}",
         _shift(check),
         f"reason {quoted(check.reason, DETAIL_LENGTH)}",
     ]
-    lines += [f"{side.value} over time {trend}" for side in Side if (trend := _trend(check.trend.of(side)))]
-    return "\n".join(line for line in lines if line)
+    return lines + [f"{side.value} over time {trend}" for side in Side if (trend := _trend(check.trend.of(side)))]
 
 
 def _summary(side: Summary | None) -> str:
     if side is None:
         return "no samples"
-    values = f"mean {number(side.mean)}, median {number(side.median)}, p95 {number(side.p95)}"
+    values = f"median {number(side.median)}, p95 {number(side.p95)}"
     return f"n {side.n}, series {side.pods}, {values}, range {number(side.low)} to {number(side.high)}"
 
 
@@ -131,7 +136,8 @@ def _interval(interval: Interval) -> str:
 
 
 def _percent(fraction: float) -> str:
-    return f"{'+' if fraction >= 0 else ''}{number(round(100 * fraction, 1))} %"
+    percent = 100 * fraction
+    return f"{percent:+.0f} %" if abs(percent) >= 10 else f"{percent:+.2g} %"
 
 
 def _trend(points: tuple[tuple[float, float], ...]) -> str:
@@ -143,27 +149,20 @@ def _trend(points: tuple[tuple[float, float], ...]) -> str:
     return " ".join(number(points[round(i * last / (count - 1))][1]) for i in range(count))
 
 
-def _log(change: LogChange, logs: LogComparison) -> str:
-    pattern = change.pattern
+def _log(change: LogChange, logs: LogComparison, rank: int) -> list[str]:
+    pattern, pods = change.pattern, change.pods_seen
     words = ["log", change.outcome.value, change.severity.value, pattern.level.name]
     words += [pattern.kind.value] if pattern.kind is not LogKind.MESSAGE else []
     words += [f"status {quoted(pattern.status, 20)}"] if pattern.status else []
-    counted = f"{change.events.stable} stable, {change.events.canary} canary"
-    if not change.significant and change.severity is Severity.INFO:
-        return f"{' '.join(words)} {counted}: {quoted(pattern.template, BRIEF_LENGTH)}"
-    pods = change.pods_seen
-    lines = [
-        f"{' '.join(words)}: events {counted}; in {pods.stable} stable and {pods.canary} canary pods",
-        _rates(change, logs),
-        f"template {quoted(pattern.template, _limit(change))}",
-    ]
-    lines += [f"reworded from {quoted(change.reworded_from, TEMPLATE_LENGTH)}"] if change.reworded_from else []
-    lines += _sample(change)
-    return "\n".join(line for line in lines if line)
-
-
-def _limit(change: LogChange) -> int:
-    return TRACE_LENGTH if change.pattern.kind is LogKind.TRACE else TEMPLATE_LENGTH
+    length = BRIEF_LENGTH if rank == _SAME else TEMPLATE_LENGTH
+    counted = f"events {change.events.stable} stable, {change.events.canary} canary"
+    first = f"{' '.join(words)}: {counted}; template {quoted(pattern.template, length)}"
+    if change.reworded_from:
+        first = f"{first} reworded from {quoted(change.reworded_from, length)}"
+    if change.severity is Severity.INFO:
+        return [first]
+    seen = f"seen in {pods.stable} stable and {pods.canary} canary pods"
+    return [first, "; ".join(filter(None, (seen, _rates(change, logs)))), _sample(change)]
 
 
 def _rates(change: LogChange, logs: LogComparison) -> str:
@@ -177,18 +176,22 @@ def _rates(change: LogChange, logs: LogComparison) -> str:
     return ", ".join(parts)
 
 
-def _sample(change: LogChange) -> list[str]:
-    """Return one real event of the side that has more to show: the canary's, else the stable one's."""
-    vanishing = change.outcome in (LogOutcome.VANISHED, LogOutcome.FALLEN)
-    sides: Sequence[Side] = (Side.STABLE, Side.CANARY) if vanishing else (Side.CANARY, Side.STABLE)
-    samples: Pair[tuple[LogSample, ...]] = change.pattern.samples
-    for side in sides:
-        for sample in samples.of(side)[:1]:
-            if sample.text == change.pattern.template:
-                return []
-            text = quoted(sample.text, _limit(change))
-            return [f"sample of {side.value} pod {quoted(sample.pod, NAME_LENGTH)}: {text}"]
-    return []
+def _sample(change: LogChange) -> str:
+    """Return one real event of the canary. What fell or vanished is told by its template well enough."""
+    samples = change.pattern.samples.canary
+    if change.outcome in (LogOutcome.VANISHED, LogOutcome.FALLEN) or not samples:
+        return ""
+    sample = samples[0]
+    if sample.text == change.pattern.template:
+        return ""
+    text = _ends(sample.text) if change.pattern.kind is LogKind.TRACE else sample.text
+    return f"sample of pod {quoted(sample.pod, NAME_LENGTH)}: {quoted(text, TRACE_LENGTH)}"
+
+
+def _ends(trace: str) -> str:
+    """Cut the middle out of a trace: languages differ in whether the error stands above or below its frames."""
+    half = TRACE_LENGTH // 2 - 4
+    return trace if len(trace) <= TRACE_LENGTH else f"{trace[:half]} [...] {trace[-half:]}"
 
 
 def _change(item: DiffItem) -> str:

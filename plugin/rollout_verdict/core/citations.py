@@ -66,8 +66,7 @@ def is_adverse(item: Item) -> bool:
             return item.side is Side.CANARY
         case MetricCheck():
             better = {Direction.HIGHER_IS_WORSE: -1, Direction.LOWER_IS_WORSE: 1, Direction.NEUTRAL: 0}
-            sign = _sign(item.effect)
-            return sign != 0 and sign != better[item.direction]
+            return any(sign not in (0, better[item.direction]) for sign in (_sign(item.effect), _means(item)))
         case LogChange():
             return item.outcome not in (LogOutcome.UNCHANGED, LogOutcome.REWORDED)
 
@@ -134,14 +133,17 @@ def _change(item: Item) -> int:
         case PodFact():
             return 0
         case MetricCheck():
-            stable, canary = item.summary.stable, item.summary.canary
-            means = _sign(canary.mean - stable.mean) if stable and canary else 0
-            return means if means == _sign(item.effect) else 0
+            return _means(item) if _means(item) == _sign(item.effect) else 0
         case LogChange():
             return _LOG_CHANGE.get(item.outcome, 0)
 
 
 _LOG_CHANGE = {LogOutcome.NEW: 1, LogOutcome.RISEN: 1, LogOutcome.FALLEN: -1, LogOutcome.VANISHED: -1}
+
+
+def _means(check: MetricCheck) -> int:
+    stable, canary = check.summary.stable, check.summary.canary
+    return _sign(canary.mean - stable.mean) if stable and canary else 0
 
 
 def _sign(value: float | None) -> int:

@@ -44,19 +44,20 @@ _HIDDEN_RANGES = (
 _CLASS = "".join(f"{low}-{high}" for low, high in _HIDDEN_RANGES)
 _HIDDEN_RUN = re.compile(f"[{_CLASS}]+")
 _SHOWN_OF_RUN = 4  # enough to see what was hidden; a run of thousands must not grow sixfold
+_SLACK = 20  # characters: a note of what was cut is as long
 _TAG = re.compile(r"<(?=[/!?A-Za-z])")  # opens a tag; the "<*>" of a template does not
 _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://\S+|\bwww\.\S+")
 _MARKDOWN_LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)")
 
 
 def quoted(text: str, limit: int) -> str:
-    """Return ``text`` as one JSON string on one line, at most ``limit`` characters of it.
+    """Return ``text`` as one JSON string on one line, ``limit`` characters of it and a few more where little is left.
 
     Hidden characters become visible JSON escapes (the first few of a run, then their number), an opening angle
     bracket of a tag becomes its escape. What was cut is told in characters.
     """
-    cut = len(text) - limit
-    encoded = json.dumps(text[:limit] if cut > 0 else text, ensure_ascii=False)
+    cut = len(text) - limit if len(text) > limit + _SLACK else 0
+    encoded = json.dumps(text[:limit] if cut else text, ensure_ascii=False)
     shown = _TAG.sub(r"\\u003c", _HIDDEN_RUN.sub(_escaped, encoded))
     return f'{shown[:-1]}…(+{cut} chars)"' if cut > 0 else shown
 

@@ -100,7 +100,8 @@ def render(
     kept, omitted = _fit(blocks(comparison), limits, spent=fixed + _FRAME)
     left_out = tuple(sorted(Counter(block.kind for block in omitted).items()))
     boundary = _boundary((templates.examples, operator, *header, *(f"{block.id} {block.text}" for block in kept)))
-    lines = [*header, *(f"left out, least important first: {count} {kind}" for kind, count in left_out)]
+    told = ", ".join(f"{count} {kind}" for kind, count in left_out)
+    lines = [*header, *([f"left out, being less important: {told}"] if told else [])]
     lines += [f"[{block.id}@{boundary}] {_indented(block.text)}" for block in kept]
     parts = [
         templates.examples,
@@ -127,13 +128,13 @@ _FRAME = 120  # tokens of tags, the rules' line and separators, measured with sl
 def _fit(ranked: tuple[Block, ...], limits: Budget, *, spent: int) -> tuple[list[Block], list[Block]]:
     """Take blocks in order of importance: remarkable ones up to the hard limit, the others up to the usual one.
 
-    A block that does not fit is cut to its first line before it is given up: one line for each finding.
+    A block that does not fit is told briefly before it is given up: at least one line for each finding.
     """
     kept: list[Block] = []
     omitted: list[Block] = []
     for block in ranked:
         limit = limits.most if block.rank <= REMARKABLE else limits.usual
-        for text in dict.fromkeys((block.text, block.text.split("\n", 1)[0])):
+        for text in dict.fromkeys((block.text, block.brief)):
             cost = estimated_tokens(text) + _HEAD
             if spent + cost <= limit:
                 spent += cost

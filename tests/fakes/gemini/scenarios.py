@@ -302,6 +302,7 @@ SCENARIOS: dict[str, Scenario] = {
     "empty_object": lambda _call: Answer({}),
     "empty_list": _raw([]),
     "candidates_not_a_list": _raw({"candidates": "oops"}),
+    "endless": _raw(b" " * (6 * 1024 * 1024)),
     "html_200": _raw(HTML, "text/html"),
     "html_502": _raw(HTML, "text/html", 502),
     "error_not_an_object": _raw({"error": "oops"}, status=500),

@@ -16,34 +16,33 @@ class Breaker:
         self._clock = clock
         self._lock = Lock()
         self._failures = 0
-        self._opened_at = 0.0
-        self._trying = False
+        self._since = 0.0  # when the present pause began
 
     def admits(self) -> bool:
         """Tell whether a call may be made now. While open, one caller is let through after each pause."""
         with self._lock:
             if self._failures < self._limit:
                 return True
-            if self._trying or self.wait_s() > 0:
+            if self._left_s() > 0:
                 return False
-            self._trying = True
+            self._since = self._clock()  # the next try is a pause away, whatever becomes of this one
             return True
 
     def wait_s(self) -> float:
-        """Return the seconds until the next try, 0 when it is due."""
-        if self._failures < self._limit:
-            return 0.0
-        return max(0.0, self._opened_at + self._pause_s - self._clock())
+        """Return the seconds until a call is admitted, 0 when it would be now."""
+        with self._lock:
+            return self._left_s() if self._failures >= self._limit else 0.0
 
     def succeeded(self) -> None:
         """Close: the provider answers."""
         with self._lock:
             self._failures = 0
-            self._trying = False
 
     def failed(self) -> None:
-        """Count a failure of the provider; at the limit, or in a try, the pause begins anew."""
+        """Count a failure of the provider; the pause begins anew."""
         with self._lock:
             self._failures += 1
-            self._trying = False
-            self._opened_at = self._clock()
+            self._since = self._clock()
+
+    def _left_s(self) -> float:
+        return max(0.0, self._since + self._pause_s - self._clock())

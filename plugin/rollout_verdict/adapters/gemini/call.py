@@ -5,22 +5,24 @@ The only module that imports the SDK. The SDK's own retries, continuation, funct
 
 import math
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, cast
 
 import google.auth.exceptions
 import httpx2
 from google import genai
 from google.genai import errors, types
 
-from rollout_verdict.adapters.gemini.options import Options
+from rollout_verdict.adapters.gemini.options import Options, Thinking
 from rollout_verdict.adapters.gemini.trouble import Kind, TroubleError
 from rollout_verdict.core.neutral import plain
 from rollout_verdict.core.prompt import Prompt
 from rollout_verdict.core.values import Usage
 
+LARGEST_RESPONSE = 4 * 1024 * 1024  # bytes: the longest answer a model can give, some ten times over
 DETAIL_LENGTH = 200  # of the vendor's message: enough to act on, too little to smuggle a page into a report
 CATEGORIES = (  # the adjustable ones; logs speak of killing, attacks and exploits
     "HARM_CATEGORY_HARASSMENT",
@@ -47,30 +49,36 @@ class Client:
         """Build the client. Raises TroubleError when the settings are refused or there are no credentials."""
         self._options = options
         # Our own transport: with aiohttp installed the SDK would change over to it, with other errors and a resend.
-        self._http = httpx2.AsyncClient(follow_redirects=False)
+        self._http = httpx2.AsyncClient(
+            follow_redirects=False,
+            mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),  # past any proxy
+            headers={"accept-encoding": "identity"},  # nothing to inflate: what is counted is what is kept
+            event_hooks={"response": [_bound]},
+        )
         try:
             self._client = _sdk_client(options, self._http)
         except (ValueError, google.auth.exceptions.GoogleAuthError) as error:
             raise TroubleError(Kind.CREDENTIALS, _scrubbed(str(error), options)) from None
 
     async def ask(
-        self, model: str, prompt: Prompt, max_output_tokens: int
+        self, model: str, prompt: Prompt, room: int, thinking: Thinking
     ) -> tuple[Answer | TroubleError, Usage | None]:
-        """Make one call. Returns the answer or the trouble, and what it cost where the vendor told.
+        """Make one call with ``room`` for output tokens; return the answer or the trouble, and its cost where told.
 
         An answer that is none (blocked, truncated, …) has a cost too, so trouble is returned here, not raised.
         """
         try:
             response = await self._client.aio.models.generate_content(
-                model=model, contents=prompt.user, config=_config(self._options, prompt, max_output_tokens)
+                model=model, contents=prompt.user, config=_config(self._options, prompt, room, thinking)
             )
             return classify(response), usage_of(response, model)
         except errors.APIError as error:
             return _refused(error, self._options), None
         except (httpx2.HTTPError, google.auth.exceptions.GoogleAuthError) as error:
             return _unreached(error, self._options), None
-        except (AttributeError, TypeError, ValueError) as error:
-            # Not JSON, or JSON of another shape: the SDK builds its responses without validating them.
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError, Warning) as error:
+            # Not JSON, or JSON of another shape: the SDK builds its responses without validating them, parses the
+            # answer's text on its own account, and warns of enum values it does not know (an error under -W error).
             return TroubleError(Kind.GARBLED, f"the response is not what the API sends ({type(error).__name__})"), None
 
     async def close(self) -> None:
@@ -78,6 +86,32 @@ class Client:
         self._client.close()
         await self._client.aio.aclose()
         await self._http.aclose()
+
+
+async def _bound(response: httpx2.Response) -> None:
+    """Make the reading of a response fail beyond ``LARGEST_RESPONSE``. Raises ValueError for a compressed one."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise ValueError("the response is compressed, although that was not accepted")
+    response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream))
+
+
+class _BoundedStream(httpx2.AsyncByteStream):
+    """A response body that ends in ValueError when it gets too long."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._stream:
+            size += len(chunk)
+            if size > LARGEST_RESPONSE:
+                raise ValueError(f"the response is longer than {LARGEST_RESPONSE} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        """Close the stream beneath."""
+        await self._stream.aclose()
 
 
 def _sdk_client(options: Options, http: httpx2.AsyncClient) -> genai.Client:
@@ -94,7 +128,6 @@ def _sdk_client(options: Options, http: httpx2.AsyncClient) -> genai.Client:
         return genai.Client(enterprise=False, api_key=options.api_key, http_options=http_options)
     return genai.Client(
         enterprise=True,
-        api_key=options.api_key or None,
         project=options.project,
         location=options.location,
         credentials=options.credentials,
@@ -102,15 +135,15 @@ def _sdk_client(options: Options, http: httpx2.AsyncClient) -> genai.Client:
     )
 
 
-def _config(options: Options, prompt: Prompt, max_output_tokens: int) -> types.GenerateContentConfig:
+def _config(options: Options, prompt: Prompt, room: int, thinking: Thinking) -> types.GenerateContentConfig:
     """Return the request settings. No sampling parameters: these models ignore or refuse them."""
     return types.GenerateContentConfig(
         system_instruction=prompt.system,
         response_mime_type="application/json",
         response_json_schema=prompt.templates.schema,
-        max_output_tokens=max_output_tokens,
+        max_output_tokens=room,
         thinking_config=types.ThinkingConfig(
-            thinking_level=types.ThinkingLevel(options.thinking.value), include_thoughts=False
+            thinking_level=types.ThinkingLevel(thinking.value), include_thoughts=False
         ),
         safety_settings=[
             types.SafetySetting(category=types.HarmCategory(category), threshold=types.HarmBlockThreshold.BLOCK_NONE)

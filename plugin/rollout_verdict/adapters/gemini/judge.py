@@ -1,6 +1,7 @@
 """The judge: one prompt, a chain of models, one retry layer, one deadline, and an opinion or a gap at the end."""
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from rollout_verdict.adapters.gemini.breaker import Breaker
 from rollout_verdict.adapters.gemini.loop import Loop
-from rollout_verdict.adapters.gemini.options import Options
+from rollout_verdict.adapters.gemini.options import Options, Thinking
 from rollout_verdict.adapters.gemini.parse import parse
 from rollout_verdict.adapters.gemini.prices import Prices
 from rollout_verdict.adapters.gemini.trouble import Kind, TroubleError
@@ -28,8 +29,11 @@ from rollout_verdict.core.values import Gap, Opinion, SourceKind, Usage
 if TYPE_CHECKING:
     from rollout_verdict.adapters.gemini.call import Client
 
+_LOG = logging.getLogger(__name__)
+
 BACKOFF_S = 1.0  # first wait without a hint from the server; doubles, with full jitter
 BACKOFF_MOST_S = 8.0
+MOST_OUTPUT = 65_536  # tokens: what any model of the family can write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ class _Tally:
     usage: Usage = field(default_factory=Usage)
     spent_tokens: int = 0  # told by the vendor, estimated where it told nothing
     reply: str = ""
+    last: str = ""  # trouble met
     cost_known: bool = True
     seen: Counter[Kind] = field(default_factory=Counter)  # on the present model
 
@@ -104,7 +109,7 @@ class GeminiJudge:
         except TimeoutError:
             self._breaker.failed()
             tally.cost_known = False
-            said = _gap(f"no usable answer within {total:g} s")
+            said = _gap(f"no usable answer within {total:g} s" + (f", last {tally.last}" if tally.last else ""))
         else:
             self._breaker.succeeded()
         return GeminiJudgement(opinion=said, usage=self._priced(tally), prompt=prompt.text, reply=tally.reply)
@@ -119,7 +124,7 @@ class GeminiJudge:
     def _count(self, trouble: TroubleError) -> None:
         if trouble.treatment.provider:
             self._breaker.failed()
-        else:
+        elif trouble.kind not in _LOCAL:
             self._breaker.succeeded()  # the provider answered; what it said is another matter
 
     async def _within(self, total_s: float, tally: _Tally, comparison: Comparison) -> Opinion:
@@ -140,7 +145,7 @@ class GeminiJudge:
     async def _with_retries(self, model: str, tally: _Tally, comparison: Comparison) -> Opinion:
         """Ask one model as often as the table allows: the one retry layer there is."""
         tally.seen.clear()
-        asked = _Asked(prompt=tally.prompt, max_output_tokens=self._options.max_output_tokens)
+        asked = _Asked(prompt=tally.prompt, room=self._options.max_output_tokens, thinking=self._options.thinking)
         retrying = AsyncRetrying(
             sleep=self._sleep,
             wait=lambda state: self._wait_s(_trouble_of(state), state.attempt_number),
@@ -170,15 +175,17 @@ class GeminiJudge:
             return await self._one_call(model, asked, tally, comparison)
         except TroubleError as trouble:
             tally.seen[trouble.kind] += 1
+            tally.last = str(trouble)
             if trouble.kind is Kind.TRUNCATED:
-                asked.max_output_tokens *= 2
+                asked.room = min(2 * asked.room, MOST_OUTPUT)
+                asked.thinking = Thinking.LOW
             if trouble.problems:
                 asked.prompt = tally.prompt.repaired(trouble.problems)
             raise
 
     async def _one_call(self, model: str, asked: "_Asked", tally: _Tally, comparison: Comparison) -> Opinion:
         options = self._options
-        if tally.spent_tokens + asked.prompt.tokens + asked.max_output_tokens > options.measurement_tokens:
+        if tally.spent_tokens + asked.prompt.tokens + asked.room > options.measurement_tokens:
             raise TroubleError(Kind.OVER_BUDGET, f"{tally.spent_tokens} of {options.measurement_tokens} tokens used")
         if tally.usage.attempts >= options.attempts:
             raise TroubleError(Kind.OVER_BUDGET, f"{options.attempts} calls made")
@@ -186,18 +193,20 @@ class GeminiJudge:
         tally.usage = replace(tally.usage, model=model, attempts=tally.usage.attempts + 1)
         try:
             async with asyncio.timeout(options.attempt_timeout_s):
-                answer, usage = await client.ask(model, asked.prompt, asked.max_output_tokens)
+                answer, usage = await client.ask(model, asked.prompt, asked.room, asked.thinking)
         except TimeoutError:
             answer, usage = TroubleError(Kind.TIMED_OUT, f"no answer within {options.attempt_timeout_s:g} s"), None
         self._book(tally, model, asked, answer, usage)
         if isinstance(answer, TroubleError):
             raise answer
+        _LOG.info("model %s answered as %s, response %s", model, answer.model_version, answer.response_id)
+        if answer.noted:
+            _LOG.warning("model %s: answer taken in spite of %s", model, answer.noted)
         tally.reply = answer.text
         try:
             reply = parse(answer.text)
         except ValueError as error:
-            noted = f" ({answer.noted})" if answer.noted else ""
-            raise TroubleError(Kind.MALFORMED, f"{error}{noted}") from None
+            raise TroubleError(Kind.MALFORMED, str(error)) from None
         said = opinion(reply, model, asked.prompt.shown)
         problems = citations.problems(said, comparison, asked.prompt.shown)
         if problems:
@@ -217,7 +226,7 @@ class GeminiJudge:
     def _book(self, tally: _Tally, model: str, asked: "_Asked", answer: object, usage: Usage | None) -> None:
         """Add one call to the tally. A call that may have been billed unseen makes the cost unknown."""
         if usage is None:
-            billed = answer.treatment.may_be_billed if isinstance(answer, TroubleError) else True
+            billed = not (isinstance(answer, TroubleError) and answer.treatment.unbilled)
             tally.cost_known = tally.cost_known and not billed
             tally.spent_tokens += asked.prompt.tokens if billed else 0
             return
@@ -247,8 +256,11 @@ class _Asked:
     """What the next call to the present model sends; a failed one may change it."""
 
     prompt: Prompt
-    max_output_tokens: int
+    room: int  # output tokens
+    thinking: Thinking
 
+
+_LOCAL = frozenset({Kind.CREDENTIALS, Kind.MISSING_CLIENT, Kind.OVER_BUDGET})  # tell nothing of the provider
 
 _HINTS = {
     Kind.UNAUTHENTICATED: "check the API key and that the API is enabled for its project",

@@ -39,13 +39,13 @@ class Treatment:
     """What to do: ``retries`` on the same model, then the ``next_model`` or give up.
 
     ``provider`` says that the provider is at fault, which the breaker counts; the others would fail again tomorrow
-    or are about this one prompt. ``may_be_billed`` when tokens may have been spent without our being told.
+    or are about this one prompt. ``unbilled`` when the call surely cost nothing.
     """
 
     retries: int = 0
     next_model: bool = False
     provider: bool = False
-    may_be_billed: bool = False
+    unbilled: bool = False
 
 
 # Sources: the vendor's error table and the behaviour of the SDK, which retries nothing here (attempts=1).
@@ -58,20 +58,20 @@ TREATMENTS = {
     Kind.MODEL_ERROR: Treatment(retries=1),
     Kind.MALFORMED: Treatment(retries=1),
     Kind.UNGROUNDED: Treatment(retries=1),  # with the bad citations named
-    Kind.INVALID_REQUEST: Treatment(),  # ours to fix; every model would refuse it
-    Kind.UNAUTHENTICATED: Treatment(),  # the same key opens no other model
-    Kind.NOT_FOUND: Treatment(next_model=True),
-    Kind.RATE_LIMITED: Treatment(retries=2, next_model=True, provider=True),
-    Kind.QUOTA_SPENT: Treatment(next_model=True, provider=True),  # waiting does not help today
-    Kind.SERVER_ERROR: Treatment(retries=2, provider=True),
-    Kind.UNAVAILABLE: Treatment(retries=1, next_model=True, provider=True),
-    Kind.TIMED_OUT: Treatment(retries=1, provider=True, may_be_billed=True),
-    Kind.REDIRECTED: Treatment(),  # never followed: the key would go along
+    Kind.INVALID_REQUEST: Treatment(unbilled=True),  # ours to fix; every model would refuse it
+    Kind.UNAUTHENTICATED: Treatment(unbilled=True),  # the same key opens no other model
+    Kind.NOT_FOUND: Treatment(next_model=True, unbilled=True),
+    Kind.RATE_LIMITED: Treatment(retries=2, next_model=True, provider=True, unbilled=True),
+    Kind.QUOTA_SPENT: Treatment(next_model=True, provider=True, unbilled=True),  # waiting does not help today
+    Kind.SERVER_ERROR: Treatment(retries=2, provider=True, unbilled=True),
+    Kind.UNAVAILABLE: Treatment(retries=1, next_model=True, provider=True, unbilled=True),
+    Kind.TIMED_OUT: Treatment(retries=1, provider=True),
+    Kind.REDIRECTED: Treatment(unbilled=True),  # never followed: the key would go along
     Kind.GARBLED: Treatment(retries=1, provider=True),
-    Kind.NETWORK: Treatment(retries=3, provider=True, may_be_billed=True),
-    Kind.CREDENTIALS: Treatment(),
-    Kind.MISSING_CLIENT: Treatment(),
-    Kind.OVER_BUDGET: Treatment(),
+    Kind.NETWORK: Treatment(retries=3, provider=True),
+    Kind.CREDENTIALS: Treatment(unbilled=True),
+    Kind.MISSING_CLIENT: Treatment(unbilled=True),
+    Kind.OVER_BUDGET: Treatment(unbilled=True),
 }
 
 
