@@ -1,0 +1,27 @@
+"""Durations as people write them in Kubernetes: "90s", "1h30m", "500ms", or a plain number of seconds."""
+
+import math
+import re
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)", re.ASCII)
+EXPECTED = 'a duration such as "90s", "5m" or "1h30m", or a number of seconds'
+
+
+def parse_duration(value: object) -> float:
+    """Return seconds. Raises ValueError for anything that is not a duration above zero."""
+    if isinstance(value, str):
+        parts = _PART.findall(value)
+        if not parts or "".join(number + unit for number, unit in parts) != value:
+            raise ValueError(EXPECTED)
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except OverflowError:
+            raise ValueError(EXPECTED) from None
+    else:
+        raise ValueError(EXPECTED)  # noqa: TRY004 -- one error for everything that is not a duration
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError(EXPECTED)
+    return seconds

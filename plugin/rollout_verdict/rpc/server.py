@@ -1,0 +1,122 @@
+"""The connection to the host: one thread for frames, pings and dispatch, others for what waits.
+
+A thread that waits too long for the interpreter costs the connection: the host pings every 30 s and gives up after
+10 s without an answer (hashicorp/yamux ``session.go`` keepalive). So nothing that waits runs here.
+"""
+
+import contextlib
+import socket
+import struct
+import threading
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from rollout_verdict.rpc.log import Log
+from rollout_verdict.rpc.pool import BusyError, Pool
+from rollout_verdict.rpc.provider import Method, argument_of
+from rollout_verdict.rpc.session import Call, PluginSession, QuitRequested
+from rollout_verdict.wire.errors import LocalProtocolError, RemoteProtocolError
+
+_READ_SIZE = 65536  # below malloc's mmap threshold, so that a read costs no page faults
+# A host that takes no bytes for so long is gone (yamux ConnectionWriteTimeout is the same).
+_WRITE_TIMEOUT_S = 10
+# rpc_client.go Close: after Quit the host closes its streams and the connection. Wait for that, or it logs an error.
+_GOODBYE_S = 0.5
+
+
+class Connection:
+    """One host connection over a socket. ``methods`` are the plugin's."""
+
+    def __init__(self, sock: socket.socket, methods: Mapping[str, Method], pool: Pool, log: Log) -> None:
+        self._socket = sock
+        self._methods = methods
+        self._pool = pool
+        self._log = log
+        self._lock = threading.Lock()  # guards the session and the order of bytes on the socket
+        self._session = PluginSession({name: method.only for name, method in methods.items()})
+
+    def serve(self) -> int:
+        """Serve until the host quits or goes. Return the exit status: 0, or 1 when the conversation broke."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _WRITE_TIMEOUT_S, 0))
+        try:
+            return self._serve()
+        except RemoteProtocolError as error:
+            # What is left to send is a go-away frame. The process ends with it: see PluginSession.receive_data.
+            with self._lock, contextlib.suppress(OSError):
+                self._socket.sendall(self._session.data_to_send())
+            self._log.error("the host broke the protocol, ending", problem=str(error))
+            return 1
+        except OSError as error:
+            self._log.error("the connection to the host broke, ending", problem=str(error))
+            return 1
+
+    def _serve(self) -> int:
+        quitting = False
+        while True:
+            try:
+                data = self._socket.recv(_READ_SIZE)
+            except TimeoutError:
+                return 0  # said goodbye, and the host left the connection open
+            with self._lock:
+                self._session.receive_data(data)
+                while (event := self._session.next_event()) is not None:
+                    if isinstance(event, QuitRequested):
+                        quitting = True
+                    else:
+                        self._dispatch(event)
+                out = self._session.data_to_send()
+                if out:
+                    self._socket.sendall(out)
+            if not data:
+                self._log.info("the host is gone, ending")
+                return 0
+            if quitting:
+                self._socket.settimeout(_GOODBYE_S)
+
+    def _dispatch(self, call: Call) -> None:
+        """Answer a call now, or have it answered; the lock is held."""
+        method = self._methods[call.request.method]
+        argument = argument_of(method, call.request.argument)
+        if isinstance(argument, str):
+            self._session.fail(call, argument)
+        elif method.blocks:
+            try:
+                self._pool.submit(lambda: self._work(call, method, argument))
+            except BusyError as error:
+                self._session.fail(call, str(error))
+        else:
+            self._answer(call, method, *self._try(call, method, argument))
+
+    def _work(self, call: Call, method: Method, argument: Mapping[str, Any]) -> None:
+        """Answer a call from a thread of the pool."""
+        value, failure = self._try(call, method, argument)
+        with self._lock:
+            self._answer(call, method, value, failure)
+            # When the host is gone, the serving thread notices and ends the process.
+            with contextlib.suppress(OSError):
+                self._socket.sendall(self._session.data_to_send())
+
+    def _try(self, call: Call, method: Method, argument: Mapping[str, Any]) -> tuple[Any, str]:
+        """Return a method's value, or what to say in its place. A call without an answer would block the host."""
+        try:
+            return method.call(argument), ""
+        except Exception as error:  # noqa: BLE001 -- whatever a method does, its caller must hear of it
+            # The error's own text may quote what it choked on, so only its kind leaves the process.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            self._log.error(
+                "a method failed",
+                method=call.request.method,
+                error=type(error).__name__,
+                at=f"{where.filename.rpartition('/')[2]}:{where.lineno} {where.name}",
+            )
+            return None, f"{call.request.method} failed inside the plugin: {type(error).__name__}; its log says where"
+
+    def _answer(self, call: Call, method: Method, value: Any, failure: str) -> None:
+        if failure:
+            self._session.fail(call, failure)
+            return
+        try:
+            self._session.reply(call, method.reply, value)
+        except LocalProtocolError as error:  # already answered, as an error
+            self._log.error("an answer did not fit", method=call.request.method, problem=str(error))

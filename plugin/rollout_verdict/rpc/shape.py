@@ -1,0 +1,194 @@
+"""The plugin's own check of its configuration: is it JSON, are the keys known, has each value the right shape.
+
+The full model is ``rollout_verdict.configuration``; a test keeps the two in step. This one needs the standard library
+only, so it runs inside the controller's pod, before anything is sent anywhere. Values may hold secrets that the
+controller filled in: an error shows a value only when it is harmless.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rollout_verdict.durations import EXPECTED as A_DURATION
+from rollout_verdict.durations import parse_duration
+from rollout_verdict.rpc.messages import Metric
+
+# The AnalysisRun it comes from must fit into etcd (1.5 MiB) together with everything else.
+MAX_CONFIG = 256 * 1024
+_SECRET_KEY = re.compile(r"token|secret|password|passwd|credential|header|auth|key$|url$|address$", re.IGNORECASE)
+_SHOWN = 40  # characters of a value in an error
+
+
+class ConfigurationError(Exception):
+    """The configuration is wrong; the text says which key, what it holds and what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the plugin itself needs to know. Durations are seconds."""
+
+    config: Mapping[str, Any]
+    plugin: str
+    warnings: tuple[str, ...]
+    mode: str
+    model: str
+    agent_url: str
+    deadline_s: float
+    unavailable_grace_s: float
+    unavailable_is_error: bool
+    inconclusive_is_failure: bool
+    number_value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    expected: str
+    fits: Callable[[Any], bool]
+
+
+def _is_duration(value: Any) -> bool:
+    try:
+        parse_duration(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _one_of(*words: str) -> _Shape:
+    return _Shape("one of " + ", ".join(words), lambda value: isinstance(value, str) and value in words)
+
+
+def _whole(low: int, high: int) -> _Shape:
+    return _Shape(
+        f"a whole number {low}..{high}",
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,
+    )
+
+
+_TEXT = _Shape("a string", lambda value: isinstance(value, str))
+_BOOL = _Shape("true or false", lambda value: isinstance(value, bool))
+_DURATION = _Shape(A_DURATION, _is_duration)
+_OBJECT = _Shape("an object", lambda value: isinstance(value, dict))
+_TEXTS = _Shape(
+    "a list of strings", lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value)
+)
+
+KEYS: Mapping[str, _Shape] = {
+    # upstream's
+    "agentUrl": _TEXT,
+    "stableLabel": _TEXT,
+    "canaryLabel": _TEXT,
+    "stablePodLabel": _TEXT,
+    "canaryPodLabel": _TEXT,
+    "extraPrompt": _TEXT,
+    "githubUrl": _TEXT,
+    "baseBranch": _TEXT,
+    "model": _TEXT,
+    "analysisMode": _TEXT,
+    "namespace": _TEXT,
+    "podName": _TEXT,
+    # ours
+    "mode": _one_of("auto", "rules", "advisory"),
+    "window": _DURATION,
+    "minimumSamples": _whole(1, 1_000_000),
+    "prometheus": _OBJECT,
+    "containers": _OBJECT,
+    "thresholds": _OBJECT,
+    "minConfidence": _whole(0, 100),
+    "overrideConfidence": _whole(0, 100),
+    "modelMayOverride": _BOOL,
+    "requiredSources": _TEXTS,
+    "deadline": _DURATION,
+    "deadlines": _OBJECT,
+    "tokenBudget": _whole(1, 10_000_000),
+    "onInconclusive": _one_of("inconclusive", "fail"),
+    "onModelFailure": _one_of("rules", "inconclusive", "error"),
+    "onUnavailable": _one_of("inconclusive", "error"),
+    "unavailableGrace": _DURATION,
+    "valueFormat": _one_of("json", "number"),
+    "notify": _TEXTS,
+    "strict": _BOOL,
+    "bundle": _TEXT,
+}
+
+
+def read_options(metric: Metric, secrets: Sequence[str]) -> Options:
+    """Return the checked configuration of a metric. Raises ConfigurationError.
+
+    ``secrets`` are texts that no message may show.
+    """
+    name, config = _parse(metric)
+    for key, shape in KEYS.items():
+        if key in config and config[key] is not None and not shape.fits(config[key]):
+            raise ConfigurationError(f"{key} is {_show(key, config[key], secrets)}; expected {shape.expected}")
+    unknown = sorted(set(config) - set(KEYS))
+    shown = ", ".join(_show_key(key, secrets) for key in unknown[:5]) + (", …" if len(unknown) > 5 else "")
+    if unknown and config.get("strict"):
+        raise ConfigurationError(f"unknown configuration key: {shown}; known are {', '.join(KEYS)}")
+
+    def value(key: str, default: Any) -> Any:
+        found = config.get(key)
+        return default if found is None else found
+
+    return Options(
+        config={key: found for key, found in config.items() if found is not None},
+        plugin=name,
+        warnings=(f"unknown configuration key ignored: {shown}",) if unknown else (),
+        mode=value("mode", "auto"),
+        model=value("model", ""),
+        agent_url=value("agentUrl", ""),
+        deadline_s=parse_duration(value("deadline", 600)),
+        unavailable_grace_s=parse_duration(value("unavailableGrace", 60)),
+        unavailable_is_error=value("onUnavailable", "inconclusive") == "error",
+        inconclusive_is_failure=value("onInconclusive", "inconclusive") == "fail",
+        number_value=value("valueFormat", "json") == "number",
+    )
+
+
+def _parse(metric: Metric) -> tuple[str, dict[str, Any]]:
+    if len(metric.plugins) != 1:
+        raise ConfigurationError(
+            f"the metric's provider.plugin holds {len(metric.plugins)} plugins; expected exactly one"
+        )
+    ((name, text),) = metric.plugins.items()
+    if len(text) > MAX_CONFIG:
+        raise ConfigurationError(f"the plugin configuration is {len(text)} bytes; at most {MAX_CONFIG} are accepted")
+    try:
+        config = json.loads(text.decode("utf-8") or "null", object_pairs_hook=_object)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        where = error.pos if isinstance(error, json.JSONDecodeError) else error.start
+        raise ConfigurationError(
+            f"the plugin configuration is not JSON at character {where}; an argument that holds a control character"
+            " breaks the template it is filled into"
+        ) from None
+    except RecursionError:
+        raise ConfigurationError("the plugin configuration is nested too deep") from None
+    except ValueError as error:  # an integer of thousands of digits, or _object's
+        raise ConfigurationError(f"the plugin configuration is not usable: {error}") from None
+    if config is None:
+        config = {}
+    if not isinstance(config, dict):
+        raise ConfigurationError("the plugin configuration must be an object of keys and values")
+    return name, config
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key occurs twice in one object")
+    return result
+
+
+def _show(key: str, value: Any, secrets: Sequence[str]) -> str:
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = json.dumps(value, ensure_ascii=False)
+    if _SECRET_KEY.search(key) or any(secret in text or secret in str(value) for secret in secrets):
+        return "a value that is not shown"
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def _show_key(key: str, secrets: Sequence[str]) -> str:
+    return "(not shown)" if any(secret in key for secret in secrets) else json.dumps(key[:_SHOWN], ensure_ascii=False)
