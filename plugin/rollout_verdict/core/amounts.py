@@ -3,7 +3,6 @@
 from math import isinf
 
 from rollout_verdict.core.comparison import Interval
-from rollout_verdict.core.neutral import number
 
 # As sources name them (Prometheus, OpenTelemetry and OpenMetrics write units out or by UCUM letters).
 _PARTS = frozenset({"ratio", "fraction", "share", "1"})
@@ -13,7 +12,7 @@ _SECONDS = {
     "nanoseconds": 1e-9, "ns": 1e-9,
 }  # fmt: skip
 _BYTES = {"bytes": 1.0, "byte": 1.0, "by": 1.0, "kib": 1024.0, "mib": 1024.0**2, "kilobytes": 1e3, "megabytes": 1e6}
-_BARE = frozenset({"", "count", "number", "none", "short"})
+_BARE = frozenset({"", "count", "number", "none", "short", "bool", "boolean"})
 
 
 def amount(value: float, unit: str) -> str:
@@ -27,9 +26,8 @@ def amount(value: float, unit: str) -> str:
         return _scaled(value * _SECONDS[word], _TIME)
     if word in _BYTES:
         return _scaled(value * _BYTES[word], _SIZE)
-    if word in _BARE:
-        return number(value)
-    return f"{number(value)} {unit.replace('_per_second', '/s').replace('_', ' ')}"
+    bare = f"{value:,.0f}" if value == int(value) and abs(value) < 1e15 else _digits(value)
+    return bare if word in _BARE else f"{bare} {unit.replace('_per_second', '/s').replace('_', ' ')}"
 
 
 _TIME = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
@@ -44,8 +42,11 @@ def change(value: float, unit: str) -> str:
 
 
 def span(interval: Interval, unit: str) -> str:
-    """Return an interval with its level: ``95 %: +2 ms … +9 ms``."""
-    return f"{number(interval.level * 100)} %: {change(interval.low, unit)} … {change(interval.high, unit)}"
+    """Return an interval with its level, the unit once where it is the same: ``95 %: +2.0 to +9.1 ms``."""
+    low, high = change(interval.low, unit), change(interval.high, unit)
+    if low.partition(" ")[2] == high.partition(" ")[2]:
+        low = low.partition(" ")[0]
+    return f"{interval.level * 100:.3g} %: {low} to {high}"
 
 
 def chance(p: float) -> str:
@@ -75,11 +76,9 @@ def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three digits that matter, without a bare exponent for everyday sizes."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 100:
+    """Return the digits that matter: two behind the point at most, three in all below one."""
+    if abs(value) >= 1e15:
+        return f"{value:.3g}"
+    if abs(value) >= 100 or value == 0:
         return f"{value:,.0f}"
-    if abs(value) < 0.01:
-        return f"{value:.2g}"
-    return f"{value:.3g}" if abs(value) < 1 else f"{value:.1f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"

@@ -16,7 +16,7 @@ _COMBINING = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff
 _HEAP = re.compile(f"({_COMBINING}{{3}}){_COMBINING}+")
 _BACKTICKS = re.compile("`+")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$&])")
-_AT_START = re.compile(r"^([-+=]|[0-9]+(?=[.)]))")
+_AT_START = re.compile(r"^([-+=](?=[\s=-]|$)|[0-9]{1,9}(?=[.)](?:\s|$)))")
 # Text that a forge turns into a link or a call by itself, unless a code span parts it.
 _CALL = re.compile(r"(?:@|\\#)(?=\w)")
 _ADDRESS = re.compile(r"(?i)(?<![a-z0-9])(?:(?:https?|ftp|mailto|xmpp|file|javascript|data):|www\.)")

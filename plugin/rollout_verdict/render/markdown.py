@@ -9,7 +9,7 @@ from rollout_verdict.core.comparison import LogChange, LogOutcome, MetricCheck, 
 from rollout_verdict.core.explain import section_markdown, sections, series_names
 from rollout_verdict.core.quote import code_block, code_span, prose
 from rollout_verdict.core.result import Result
-from rollout_verdict.core.values import Decision, RolloutRef, Side
+from rollout_verdict.core.values import Decision, RolloutRef, Severity, Side
 from rollout_verdict.render.items import differs
 from rollout_verdict.render.usage import usage_line
 
@@ -54,13 +54,9 @@ def render(result: Result, *, limit: int = LIMIT) -> str:
 
 
 def marker(rollout: RolloutRef) -> str:
-    """Return the hidden comment by which a later report finds this one; holds only what names may hold."""
-    safe = (re.sub(r"[^A-Za-z0-9._]|(?<![A-Za-z0-9])-|-(?![A-Za-z0-9])", "_", text[:253]) for text in _names(rollout))
-    return f"<!-- rollout-verdict:{'/'.join(safe)} -->"
-
-
-def _names(rollout: RolloutRef) -> tuple[str, str]:
-    return rollout.namespace, rollout.name
+    """Return the hidden comment by which a later report finds this one; it cannot be ended by a name."""
+    names = (re.sub(r"[^A-Za-z0-9._-]", "_", name[:253]) for name in (rollout.namespace, rollout.name))
+    return f"<!-- rollout-verdict:{'/'.join(re.sub('--+', '_', name) for name in names)} -->"
 
 
 def _blocks(result: Result, size: _Size) -> Iterator[str]:
@@ -110,7 +106,10 @@ def _row(check: MetricCheck, name: str) -> str:
         for side in (Side.CANARY, Side.STABLE)
     )
     shift = change(check.effect, check.unit) if check.effect is not None else ""
-    mark = _MARKS.get(check.outcome) or f"{'❌' if check.severity in ('fail', 'veto') else '⚠️'} {check.outcome.value}"
+    mark = (
+        _MARKS.get(check.outcome)
+        or f"{'❌' if check.severity in (Severity.FAIL, Severity.VETO) else '⚠️'} {check.outcome.value}"
+    )
     cells = (code_span(name, limit=80, cell=True), *(prose(text) for text in (*levels, shift)), mark)
     return f"| {' | '.join(cells)} |"
 
