@@ -61,14 +61,12 @@ def occurs(quote: str, text: str) -> bool:
 
 def is_adverse(item: Item) -> bool:
     """Tell whether an item can speak against the canary: it differs, and not for the better."""
-    match item:
-        case PodFact():
-            return item.side is Side.CANARY
-        case MetricCheck():
-            better = {Direction.HIGHER_IS_WORSE: -1, Direction.LOWER_IS_WORSE: 1, Direction.NEUTRAL: 0}
-            return any(sign not in (0, better[item.direction]) for sign in (_sign(item.effect), _means(item)))
-        case LogChange():
-            return item.outcome not in (LogOutcome.UNCHANGED, LogOutcome.REWORDED)
+    if isinstance(item, PodFact):
+        return item.side is Side.CANARY
+    if isinstance(item, LogChange):
+        return item.outcome not in (LogOutcome.UNCHANGED, LogOutcome.REWORDED)
+    better = {Direction.HIGHER_IS_WORSE: -1, Direction.LOWER_IS_WORSE: 1, Direction.NEUTRAL: 0}[item.direction]
+    return any(sign not in (0, better) for sign in (_sign(item.effect), _means(item)))
 
 
 def _items(comparison: Comparison) -> dict[str, Item]:
@@ -105,12 +103,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _token(word: str) -> str:
-    if not word[0].isdigit():
-        return word.casefold()
-    try:
-        return repr(float(word.replace(",", "")))
-    except ValueError:  # digits of scripts that mix, such as "1²": compared as they are
-        return word
+    return repr(float(word.replace(",", ""))) if word[0].isdecimal() else word.casefold()
 
 
 # Whole words that can only speak of direction: "dropped", "down" and "declined" name failures, too.
@@ -129,13 +122,11 @@ def _contradicts(cited: Citation, item: Item) -> bool:
 
 def _change(item: Item) -> int:
     """Return the direction of a change: 1 up, -1 down, 0 when there is none or the figures do not agree."""
-    match item:
-        case PodFact():
-            return 0
-        case MetricCheck():
-            return _means(item) if _means(item) == _sign(item.effect) else 0
-        case LogChange():
-            return _LOG_CHANGE.get(item.outcome, 0)
+    if isinstance(item, PodFact):
+        return 0
+    if isinstance(item, LogChange):
+        return _LOG_CHANGE.get(item.outcome, 0)
+    return _means(item) if _means(item) == _sign(item.effect) else 0
 
 
 _LOG_CHANGE = {LogOutcome.NEW: 1, LogOutcome.RISEN: 1, LogOutcome.FALLEN: -1, LogOutcome.VANISHED: -1}

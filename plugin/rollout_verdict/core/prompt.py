@@ -22,6 +22,7 @@ BOUNDARY_LENGTH = 8  # hex digits: 32 bits derived from all of the evidence, and
 OPERATOR_LENGTH = 4_000  # characters of the operator's own text; a page of A4
 HEADER_NAMES = 3  # pods named in the header; the number of the others is told
 HEADER_GAPS = 12
+DETAILED = 0.7  # of the whole budget may go into details; the rest is kept for one line on each finding
 REMARKABLE = 2  # blocks up to this rank (veto, failure, warning) may use the budget to its end
 
 
@@ -128,15 +129,15 @@ _FRAME = 120  # tokens of tags, the rules' line and separators, measured with sl
 def _fit(ranked: tuple[Block, ...], limits: Budget, *, spent: int) -> tuple[list[Block], list[Block]]:
     """Take blocks in order of importance: remarkable ones up to the hard limit, the others up to the usual one.
 
-    A block that does not fit is told briefly before it is given up: at least one line for each finding.
+    A block too long to be told in detail is told in one line before it is given up.
     """
     kept: list[Block] = []
     omitted: list[Block] = []
     for block in ranked:
         limit = limits.most if block.rank <= REMARKABLE else limits.usual
-        for text in dict.fromkeys((block.text, block.brief)):
+        for text, room in ((block.text, min(limit, DETAILED * limits.most)), (block.brief, limit)):
             cost = estimated_tokens(text) + _HEAD
-            if spent + cost <= limit:
+            if spent + cost <= room:
                 spent += cost
                 kept.append(replace(block, text=text))
                 break
