@@ -4,7 +4,6 @@ Written from the format's description (``encoding/gob`` ``doc.go``), sharing no 
 """
 
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +21,7 @@ class T:
     length: int = 0
 
 
-BOOL_T, INT_T, UINT_T, FLOAT_T, BYTES_T, STRING_T, COMPLEX_T, INTERFACE_T = (
-    T("scalar", basic=n) for n in range(1, 9)
-)
+BOOL_T, INT_T, UINT_T, FLOAT_T, BYTES_T, STRING_T, COMPLEX_T, INTERFACE_T = (T("scalar", basic=n) for n in range(1, 9))
 
 
 def record(name: str, **fields: T) -> T:
@@ -110,7 +107,9 @@ class GobClient:
             case "array":
                 body = b"\x01" + common + b"\x01" + sint(self.id_of(t.parts[0])) + b"\x01" + sint(t.length)
             case "map":
-                body = b"\x04" + common + b"\x01" + sint(self.id_of(t.parts[0])) + b"\x01" + sint(self.id_of(t.parts[1]))
+                body = (
+                    b"\x04" + common + b"\x01" + sint(self.id_of(t.parts[0])) + b"\x01" + sint(self.id_of(t.parts[1]))
+                )
             case _:
                 body = b"\x05" + common
         return body + b"\0\0"

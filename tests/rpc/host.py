@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from rollout_verdict.wire.gob import NEED_DATA, Decoder
 from tests.rpc import gob_client as g
@@ -267,7 +267,7 @@ class PluginProcess:
         self.process.kill()
         self.process.wait()
 
-    def __enter__(self) -> "PluginProcess":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

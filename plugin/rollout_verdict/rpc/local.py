@@ -1,6 +1,7 @@
 """Measures in this process, for trying out: judges the recorded bundle that the configuration names.
 
-The engine and everything it needs are imported when the first measurement starts, on a thread of its own. Live
+The engine and everything it needs are imported when the first measurement starts, on a thread of its own; it shares
+the interpreter with the thread that serves the host, which is one more reason to prefer the service. Live
 sources (pods, Prometheus) are the service's: a configuration without ``bundle`` is an error here, never a verdict.
 """
 
@@ -79,9 +80,46 @@ class LocalMeasurer:
 
 
 def _judge(job: Job) -> Outcome | Broken:
-    bundle = job.config.get("bundle", "")
-    if not bundle:
-        return Broken(
-            reason="--local measures recorded bundles only: set bundle to the path of one, or run the service"
-        )
-    return Broken(reason="not yet")
+    """Judge the job's bundle by the rules. No model is asked: keys belong to the service, not into this pod."""
+    from pathlib import Path
+
+    from rollout_verdict.adapters.bundle import BundleError, read_bundle
+    from rollout_verdict.configuration import InvalidConfigurationError, read_configuration
+    from rollout_verdict.core.redact import Redactor
+    from rollout_verdict.core.values import Decision
+    from rollout_verdict.engine import judge
+
+    try:
+        configuration, warnings = read_configuration(job.config)
+    except InvalidConfigurationError as error:
+        return Broken(reason=str(error))
+    if not configuration.bundle:
+        return Broken(reason="--local judges recorded bundles only: set bundle to the path of one, or use the service")
+    try:
+        evidence = read_bundle(Path(configuration.bundle))
+    except BundleError as error:
+        return Broken(reason=f"cannot read the bundle: {error}")
+    result = judge(evidence, configuration.policy(), None, Redactor())
+    verdict, explanation = result.verdict, result.explanation
+    return Outcome(
+        verdict=verdict.decision.value,
+        score=verdict.score,
+        confidence=verdict.confidence,
+        reason=verdict.reason,
+        summary=explanation.headline,
+        analysis=explanation.body,
+        root_cause=explanation.root_cause,
+        remediation="; ".join(explanation.next_steps),
+        digest=verdict.digests.evidence,
+        decided_by=verdict.decided_by.value,
+        rationale=f"row {verdict.row} of the decision table",
+        models=tuple(
+            {
+                "modelName": opinion.judge,
+                "promote": opinion.decision is Decision.PROMOTE,
+                "confidence": opinion.confidence,
+            }
+            for opinion in verdict.opinions
+        ),
+        warnings=warnings,
+    )

@@ -19,9 +19,20 @@ class BusyError(Exception):
 
 
 class Pool:
-    """Runs functions, which must not raise, on daemon threads: none of them can hold up the end of the process."""
+    """Runs functions on daemon threads: none of them can hold up the end of the process.
 
-    def __init__(self, *, threads: int = MAX_THREADS, waiting: int = MAX_WAITING, idle_s: float = _IDLE_S) -> None:
+    A function should not raise; ``failed`` is told when one does.
+    """
+
+    def __init__(
+        self,
+        failed: Callable[[BaseException], None],
+        *,
+        threads: int = MAX_THREADS,
+        waiting: int = MAX_WAITING,
+        idle_s: float = _IDLE_S,
+    ) -> None:
+        self._failed = failed
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._max_threads = threads
@@ -60,6 +71,7 @@ class Pool:
                     return
             try:
                 function()
-            finally:
-                with self._lock:
-                    self._open -= 1
+            except BaseException as error:  # noqa: BLE001 -- this thread is counted on for what comes next
+                self._failed(error)
+            with self._lock:
+                self._open -= 1

@@ -40,7 +40,7 @@ def run(
         os.write(2, f"{error}\n".encode())
         return 1
     threading.stack_size(_STACK_SIZE)
-    pool = Pool()
+    pool = Pool(lambda error: log.error("work in the background failed", error=type(error).__name__))
     methods = make_methods(pool, log)
     listener = _listen(path, offer)
     _on_sigterm(lambda: _end(path, 0))

@@ -34,6 +34,7 @@ class Connection:
         self._pool = pool
         self._log = log
         self._lock = threading.Lock()  # guards the session and the order of bytes on the socket
+        self._broken = ""  # why an answer could not be sent
         self._session = PluginSession({name: method.only for name, method in methods.items()})
 
     def serve(self) -> int:
@@ -68,6 +69,8 @@ class Connection:
                 out = self._session.data_to_send()
                 if out:
                     self._socket.sendall(out)
+            if self._broken:
+                raise OSError(self._broken)
             if not data:
                 self._log.info("the host is gone, ending")
                 return 0
@@ -93,15 +96,19 @@ class Connection:
         value, failure = self._try(call, method, argument)
         with self._lock:
             self._answer(call, method, value, failure)
-            # When the host is gone, the serving thread notices and ends the process.
-            with contextlib.suppress(OSError):
+            try:
                 self._socket.sendall(self._session.data_to_send())
+            except OSError as error:
+                # Perhaps half a frame went out. Wake the serving thread, so that the process ends.
+                self._broken = str(error)
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
     def _try(self, call: Call, method: Method, argument: Mapping[str, Any]) -> tuple[Any, str]:
         """Return a method's value, or what to say in its place. A call without an answer would block the host."""
         try:
             return method.call(argument), ""
-        except Exception as error:  # noqa: BLE001 -- whatever a method does, its caller must hear of it
+        except BaseException as error:  # noqa: BLE001 -- whatever happens, SystemExit included: the caller must hear of it
             # The error's own text may quote what it choked on, so only its kind leaves the process.
             where = traceback.extract_tb(error.__traceback__)[-1]
             self._log.error(

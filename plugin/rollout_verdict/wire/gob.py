@@ -21,6 +21,7 @@ from rollout_verdict.wire.gob_types import (
     FIRST_USER_TYPE,
     MAX_MESSAGE,
     MAX_TYPES,
+    MAX_UINT_BYTES,
     WIRE_TYPE,
     ArrayType,
     GobType,
@@ -103,7 +104,11 @@ class Decoder:
             length = data[position]
             start = position + 1
             if length >= 128:  # read_uint, but for bytes that may not be there yet
-                start += 256 - length
+                count = 256 - length
+                if count > MAX_UINT_BYTES:
+                    self._bad_length = f"a gob message length of {count} bytes; gob knows at most {MAX_UINT_BYTES}"
+                    return
+                start += count
                 if start > size:
                     self._need = start - position
                     break

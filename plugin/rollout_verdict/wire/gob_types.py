@@ -26,8 +26,9 @@ MAX_DEPTH = 200
 # decode.go decodeInterface refuses longer names.
 MAX_NAME = 1024
 
+MAX_UINT_BYTES = 8  # doc.go: integers have at most 64 bits
+
 _DOUBLE = Struct("<d")
-_MAX_UINT_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,8 @@ def read_uint(data: bytes, position: int) -> tuple[int, int]:
     if first < 128:
         return first, position + 1
     count = 256 - first
-    if count > _MAX_UINT_BYTES:
-        raise BadValueError(f"an integer of {count} bytes; gob knows at most {_MAX_UINT_BYTES}")
+    if count > MAX_UINT_BYTES:
+        raise BadValueError(f"an integer of {count} bytes; gob knows at most {MAX_UINT_BYTES}")
     end = position + 1 + count
     return int.from_bytes(data[position + 1 : end], "big"), end
 
