@@ -5,10 +5,12 @@ The only module that imports the SDK. The SDK's own retries, continuation, funct
 
 import math
 import re
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, cast
 
 import google.auth.exceptions
@@ -51,6 +53,7 @@ class Client:
         # Our own transport: with aiohttp installed the SDK would change over to it, with other errors and a resend.
         self._http = httpx2.AsyncClient(
             follow_redirects=False,
+            verify=_trust(),
             mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),  # past any proxy
             headers={"accept-encoding": "identity"},  # nothing to inflate: what is counted is what is kept
             event_hooks={"response": [_bound]},
@@ -88,6 +91,12 @@ class Client:
         await self._http.aclose()
 
 
+@cache
+def _trust() -> ssl.SSLContext:
+    """Return the one TLS context: the SDK alone would read the system's certificates three times for each client."""
+    return httpx2.create_ssl_context()
+
+
 async def _bound(response: httpx2.Response) -> None:
     """Make the reading of a response fail beyond ``LARGEST_RESPONSE``. Raises ValueError for a compressed one."""
     if response.headers.get("content-encoding", "identity") != "identity":
@@ -121,7 +130,8 @@ def _sdk_client(options: Options, http: httpx2.AsyncClient) -> genai.Client:
         api_version=options.api_version or ("v1beta1" if vertex else "v1beta"),
         timeout=math.ceil(options.attempt_timeout_s * 1000),
         retry_options=types.HttpRetryOptions(attempts=1),
-        client_args={"follow_redirects": False},
+        client_args={"follow_redirects": False, "verify": _trust()},
+        async_client_args={"ssl": _trust()},
         httpx_async_client=http,
     )
     if not vertex:
