@@ -101,29 +101,17 @@ class Decoder:
             self._rest.clear()
         position, size = 0, len(data)
         while position < size:
-            length = data[position]
-            start = position + 1
-            if length >= 128:  # read_uint, but for bytes that may not be there yet
-                count = 256 - length
-                if count > MAX_UINT_BYTES:
-                    self._bad_length = f"a gob message length of {count} bytes; gob knows at most {MAX_UINT_BYTES}"
-                    return
-                start += count
-                if start > size:
-                    self._need = start - position
-                    break
-                length = int.from_bytes(data[position + 1 : start], "big")
-            if not 0 < length <= MAX_MESSAGE:
-                self._bad_length = f"a gob message of {length} bytes; 1 to {MAX_MESSAGE} are accepted"
+            first = data[position]
+            length, start = (first, position + 1) if first < 128 else self._long_length(data, position)
+            if self._bad_length:
                 return
             end = start + length
             if end > size:
                 self._need = end - position
-                break
+                self._rest += data[position:]
+                return
             self._messages.append(data[start:end])
             position = end
-        if position < size:
-            self._rest += data[position:]
 
     def next_value(self, only: Only | None = None) -> Any:
         """Return the next value, or NEED_DATA. ``only`` says what is wanted of it; it must not change in between.
@@ -151,6 +139,18 @@ class Decoder:
         if self._bad_length:
             raise RemoteProtocolError(self._bad_length)
         return NEED_DATA
+
+    def _long_length(self, data: bytes, position: int) -> tuple[int, int]:
+        """Return a length of several bytes and where the message begins, as far as the bytes are there."""
+        count = 256 - data[position]
+        start = position + 1 + count
+        if count > MAX_UINT_BYTES:
+            self._bad_length = f"a gob message length of {count} bytes; gob knows at most {MAX_UINT_BYTES}"
+            return 0, start
+        length = int.from_bytes(data[position + 1 : start], "big") if start <= len(data) else 0
+        if length > MAX_MESSAGE:
+            self._bad_length = f"a gob message of {length} bytes; at most {MAX_MESSAGE} are accepted"
+        return length, start
 
     def _message(self, message: bytes, only: Only | None) -> Any:
         type_id, position = read_int(message, 0)

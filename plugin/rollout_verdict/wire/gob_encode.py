@@ -133,7 +133,7 @@ def _encode(schema: Schema, value: Any) -> bytes:
             return _bytes(value)
         case StringMap():
             return _encode_map(value)
-        case Struct():
+        case _:
             return _encode_struct(schema, value)
 
 
@@ -199,9 +199,9 @@ def _description(schema: Opaque | StringMap | Struct) -> bytes:
             )
         case Opaque(name=name):
             return b"\x05" + _common(name, schema.type_id) + _END + _END
-        case Struct(name=name):
+        case _:
             fields: Sequence[tuple[str, Schema]] = schema.fields
-            out = b"\x03" + _common(name, schema.type_id)
+            out = b"\x03" + _common(schema.name, schema.type_id)
             if fields:
                 described = (
                     b"\x01" + _string(label) + b"\x01" + write_int(part.type_id) + _END for label, part in fields

@@ -193,7 +193,7 @@ class Readers:
                 made = self._make_interface_reader(only), 1
             case None if type_id in _SCALARS:
                 made = _SCALARS[type_id], 1
-            case None:
+            case _:
                 raise BadValueError(f"a value of type {type_id}, which was never described")
         return made
 

@@ -148,6 +148,8 @@ class Session:
         Raises LocalProtocolError when the stream is not open.
         """
         state = self._open_state(stream)
+        if not data:
+            return
         if not state.pending and len(data) <= state.send_window and len(data) <= MAX_CHUNK:
             state.send_window -= len(data)
             self._out.append(_HEADER.pack(0, DATA, 0, stream, len(data)) + data)
