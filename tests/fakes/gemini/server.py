@@ -6,7 +6,7 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -53,6 +53,7 @@ class FakeGemini:
     key: str = ""
     port: int = 0
     journal: list[Entry] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
@@ -82,6 +83,8 @@ class FakeGemini:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join(5)
+        if self.problems:
+            raise AssertionError(f"the fake server failed: {self.problems}")
 
     def serve_forever(self) -> None:
         """Serve in this thread until interrupted."""
@@ -97,6 +100,14 @@ class FakeGemini:
         scene = scenes[min(number, len(scenes)) - 1]
         return (SCENARIOS[scene] if isinstance(scene, str) else scene), number
 
+    def answered_by(self, handle: Callable[[], None]) -> None:
+        """Run a handler; what goes wrong in it fails the test that started the server."""
+        try:
+            handle()
+        except Exception as error:
+            self.problems.append(f"{type(error).__name__}: {error}")
+            raise
+
     def record(self, entry: Entry) -> None:
         """Keep a request."""
         with self.lock:
@@ -111,6 +122,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Stay silent: a request line may hold what a caller should not have sent."""
 
     def do_GET(self) -> None:
+        """Answer a GET."""
+        self.server_fake.answered_by(self._get)
+
+    def do_POST(self) -> None:
+        """Answer a POST."""
+        self.server_fake.answered_by(self._post)
+
+    def _get(self) -> None:
         """List models, or describe one."""
         path = urlsplit(self.path).path
         match = MODEL.fullmatch(path)
@@ -130,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = next(m for m in described if m["name"] == f"models/{match[2]}") if match[2] else {"models": described}
         return self._send(Answer(body, checked=False), match[2] or "", None)
 
-    def do_POST(self) -> None:
+    def _post(self) -> None:
         """Answer a call as the script says."""
         length = int(self.headers.get("content-length", "0"))
         if length > LARGEST:

@@ -225,6 +225,8 @@ class GeminiJudge:
 
     def _book(self, tally: _Tally, model: str, asked: "_Asked", answer: object, usage: Usage | None) -> None:
         """Add one call to the tally. A call that may have been billed unseen makes the cost unknown."""
+        if isinstance(answer, TroubleError) and answer.kind in _LOCAL:
+            tally.usage = replace(tally.usage, attempts=tally.usage.attempts - 1)  # it never left this process
         if usage is None:
             billed = not (isinstance(answer, TroubleError) and answer.treatment.unbilled)
             tally.cost_known = tally.cost_known and not billed

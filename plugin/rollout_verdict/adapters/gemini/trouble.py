@@ -29,7 +29,7 @@ class Kind(StrEnum):
     GARBLED = "garbled response"
     # the call did not get there
     NETWORK = "connection failed"
-    CREDENTIALS = "no credentials"
+    CREDENTIALS = "sign-in failed"
     MISSING_CLIENT = "client not usable"
     OVER_BUDGET = "token budget spent"
 
