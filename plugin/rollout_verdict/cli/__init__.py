@@ -1,0 +1,32 @@
+"""The command line: ``rollout-verdict``.
+
+Results go to stdout, progress and complaints to stderr. Exit codes: 0 judged or explained, 1 a failure of ours, 2 wrong
+usage or bad input; with ``--exit-code`` 10 for a rollback, 11 for an inconclusive verdict. Heavy imports stand inside
+the commands, so that ``--help`` is quick.
+"""
+
+import sys
+from collections.abc import Sequence
+
+USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit. Input that cannot be used ends in one line on stderr and exit code 2."""
+    from rollout_verdict.cli.app import app
+
+    for stream in (sys.stdout, sys.stderr):
+        if callable(reconfigure := getattr(stream, "reconfigure", None)):
+            reconfigure(errors="replace")  # a terminal that cannot show a letter must not cost the verdict
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="rollout-verdict")
+    except ValueError as error:
+        from rollout_verdict.adapters.bundle import BundleError
+        from rollout_verdict.cli.input import InputError
+        from rollout_verdict.core.quote import visible
+        from rollout_verdict.settings import SettingsError
+
+        if not isinstance(error, BundleError | InputError | SettingsError):
+            raise
+        sys.stderr.write(f"rollout-verdict: {visible(' '.join(str(error).split()))}\n")
+        raise SystemExit(USAGE) from None

@@ -1,0 +1,122 @@
+"""Judging bundles for a person: read, judge, render."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rollout_verdict.adapters import prompts
+from rollout_verdict.adapters.bundle import read_bundle, read_verdict, write_bundle
+from rollout_verdict.cli import terminal
+from rollout_verdict.cli.input import InputError, with_model
+from rollout_verdict.core import prompt as prompting
+from rollout_verdict.core import rules
+from rollout_verdict.core.canonical import canonical
+from rollout_verdict.core.compare import compare
+from rollout_verdict.core.policy import Mode, Policy
+from rollout_verdict.core.ports import Judge
+from rollout_verdict.core.redact import Redactor
+from rollout_verdict.core.result import Result
+from rollout_verdict.core.values import Decision, Severity
+from rollout_verdict.engine import judge
+from rollout_verdict.settings import Settings, read_settings
+
+EXIT_CODES = {Decision.PROMOTE: 0, Decision.ROLLBACK: 10, Decision.INCONCLUSIVE: 11}
+
+
+def settings_for(model: str, mode: str) -> Settings:
+    """Return the settings of this process, for the model a person named if any."""
+    return with_model(read_settings(os.environ), model, mode)
+
+
+def model_for(settings: Settings, policy: Policy) -> Judge | None:
+    """Return the model that may be asked, None when the policy wants none or there is none."""
+    if policy.mode is Mode.RULES or not settings.model_configured:
+        return None
+    from rollout_verdict.wiring import model_judge
+
+    return model_judge(settings)
+
+
+def judge_path(path: Path, policy: Policy, model: Judge | None, settings: Settings) -> Result:
+    """Judge one bundle. Raises BundleError."""
+    with terminal.working(f"judging {path} ..."):
+        return judge(read_bundle(path), policy, model, Redactor(custom=settings.redact))
+
+
+def judge_all(
+    bundles: Sequence[Path], output: str, policy: Policy, settings: Settings, save: Path | None
+) -> tuple[str, int]:
+    """Judge bundles. Returns the document for stdout and the exit code of the worst verdict.
+
+    JSON is one result for one bundle and a list of them for several. Raises BundleError, InputError.
+    """
+    if output == "html" and len(bundles) > 1:
+        raise InputError("-o html: one page tells of one canary; give one bundle")
+    if save is not None and len(bundles) > 1:
+        raise InputError("--save: one place holds one result; give one bundle")
+    model = model_for(settings, policy)
+    results = [judge_path(path, policy, model, settings) for path in bundles]
+    if save is not None:
+        write_bundle(save, results[0])
+    worst = max((EXIT_CODES[result.verdict.decision] for result in results), key=(0, 11, 10).index)
+    return rendered(results, output), worst
+
+
+def rendered(results: Sequence[Result], output: str) -> str:
+    """Return results in one of the forms."""
+    from rollout_verdict.render import html, json, markdown, text
+
+    match output:
+        case "json":
+            documents = [json.render(result).strip() for result in results]
+            return (documents[0] if len(documents) == 1 else f"[{','.join(documents)}]") + "\n"
+        case "markdown":
+            return "\n\n".join(markdown.render(result).rstrip("\n") for result in results) + "\n"
+        case "html":
+            return html.render(results[0])
+        case _:
+            width, colour = terminal.width(), terminal.colour(sys.stdout)
+            return "\n\n".join(text.render(result, width=width, colour=colour) for result in results)
+
+
+def prompt_for(path: Path, settings: Settings, policy: Policy) -> tuple[str, list[str]]:
+    """Return the exact prompt for a bundle, and what there is to say about it. Raises BundleError."""
+    redactor = Redactor(custom=settings.redact)
+    evidence = redactor.tree(read_bundle(path))
+    comparison = compare(evidence, policy)
+    opinion = rules.judge(evidence, comparison, policy).opinion
+    budget = prompting.Budget()
+    try:
+        templates = prompts.load(settings.prompt_version)
+    except ValueError as error:
+        raise InputError(f"ROLLOUT_VERDICT_PROMPT_VERSION: {error}") from error
+    if settings.prompt_tokens is not None:
+        budget = prompting.Budget(usual=min(budget.usual, settings.prompt_tokens), most=settings.prompt_tokens)
+    prompt = prompting.render(templates, evidence, comparison, opinion, policy, budget=budget)
+    redacted = ", ".join(f"{count} {kind}" for kind, count in redactor.counts.items())
+    left_out = ", ".join(f"{count} {kind}" for kind, count in prompt.omitted)
+    notes = [
+        f"about {prompt.tokens} tokens, {len(prompt.shown)} items shown, left out: {left_out or 'none'}",
+        f"redacted: {redacted or 'nothing'}",
+    ]
+    if any(finding.severity is Severity.VETO for finding in opinion.findings):
+        notes.append("a veto of the rules settles this verdict: no model would be asked")
+    return prompt.text, notes
+
+
+def replayed(path: Path, policy: Policy, settings: Settings, output: str) -> str:
+    """Judge a bundle again and tell what changed against the recorded verdict, or against the rules by default."""
+    from rollout_verdict.cli.replay import difference, told
+
+    recorded = read_verdict(path)
+    after = judge_path(path, policy, model_for(settings, policy), settings).verdict
+    if recorded is None:
+        before = judge_path(path, Policy(mode=Mode.RULES), None, settings).verdict
+        source = "the default rules (the bundle has no result.json)"
+    else:
+        before, source = recorded, "the recorded result"
+    if output == "json":
+        tree = {"against": source, "before": before, "after": after, "changed": difference(before, after)}
+        return canonical(tree, unbounded=True).decode() + "\n"
+    return told(before, after, source)
