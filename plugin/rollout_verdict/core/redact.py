@@ -17,8 +17,6 @@ from rollout_verdict.core.secret_values import NAMED_DETECTORS, is_spared, secre
 
 T = TypeVar("T")
 
-# A process that lives for months must not collect secrets for ever; past this, placeholders lose their number.
-MOST_NUMBERED = 10_000
 # A secret seen beside its name is replaced where it stands alone, too, if it is too long and odd to be a word.
 _DISTINCTIVE = 8
 _MOST_KNOWN = 200
@@ -31,10 +29,11 @@ class Redactor:
     """Replaces secrets. ``custom`` are the operator's own (kind, regular expression) pairs, tried first.
 
     A group called ``secret`` in an expression limits what is replaced. Raises ValueError for a kind or an expression
-    that cannot be used. Not to be shared between threads.
+    that cannot be used. Past ``most_numbered`` secrets, placeholders lose their number. Not for several threads.
     """
 
     custom: Sequence[tuple[str, str]] = ()
+    most_numbered: int = 10_000  # a process that lives for months must not collect secrets for ever
     _detectors: tuple[Detector, ...] = field(init=False, repr=False)
     _numbers: dict[tuple[str, str], str] = field(init=False, repr=False, default_factory=dict)
     _used: "Counter[str]" = field(init=False, repr=False, default_factory=Counter)
@@ -53,9 +52,10 @@ class Redactor:
         """Return the text without its secrets."""
         lowered = text.lower()
         for detector in self._detectors:
-            redacted = self._cut(text, detector.spans(text, lowered))
-            if redacted is not text:
-                text, lowered = redacted, redacted.lower()
+            if detector.may_find(lowered):
+                redacted = self._cut(text, detector.find(text))
+                if redacted is not text:
+                    text, lowered = redacted, redacted.lower()
         return text
 
     def tree(self, value: T) -> T:
@@ -83,7 +83,7 @@ class Redactor:
         self._replaced[kind] += 1
         number = self._numbers.get((kind, secret))
         if number is None:
-            if len(self._numbers) >= MOST_NUMBERED:
+            if len(self._numbers) >= self.most_numbered:
                 return f"<{kind}:+>"
             self._used[kind] += 1
             number = self._numbers[kind, secret] = str(self._used[kind])

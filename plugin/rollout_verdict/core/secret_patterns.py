@@ -25,15 +25,20 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detector:
-    """``find`` is run on a text that holds at least one of ``literals`` when lower-cased; () means always."""
+    """``find`` is run on a text that holds at least one of ``literals`` when lower-cased; () means always.
+
+    It yields spans in order that never overlap.
+    """
 
     literals: tuple[str, ...]
     find: Callable[[str], Iterator[Span]]
 
-    def spans(self, text: str, lowered: str) -> Iterator[Span]:
-        """Yield the secrets of a text, in order, never overlapping."""
-        if not self.literals or any(literal in lowered for literal in self.literals):
-            yield from self.find(text)
+    def may_find(self, lowered: str) -> bool:
+        """Whether a lower-cased text is worth a search. A plain loop: this runs for every text there is."""
+        for literal in self.literals:
+            if literal in lowered:
+                return True
+        return not self.literals
 
 
 def pattern(kind: str, expression: "re.Pattern[str]") -> Callable[[str], Iterator[Span]]:
@@ -70,15 +75,15 @@ def _key_line(text: str) -> Iterator[Span]:
     if not _KEY_LINE_HINT.search(text):
         return
     for match in _KEY_LINE.finditer(text):
-        run = match.group()
+        run = match.group()[:400]  # enough to tell
         upper, lower, digits = (sum(map(test, run)) for test in (str.isupper, str.islower, str.isdigit))
         if upper >= 8 and lower >= 8 and digits >= 3:
             yield Span("pem", match.start(), match.end())
 
 
 _USERINFO = re.compile(
-    r"://(?!\[)(?P<user>(?:<\*>|[^\s\"'<>\\/?#:@]){0,128}+)"
-    r"(?::(?P<password>(?:<\*>|[^\s\"'<>\\@]){1,256}+(?:@[^\s\"'<>\\/?#@]{0,128}+(?=@))*))?@"
+    r"://(?!\[)(?P<user>(?:<\*>)?[^\s\"'<>\\/?#:@]{0,128}+)"
+    r"(?::(?P<password>[^\s\"'\\@]{1,256}+(?:@[^\s\"'<>\\/?#@]{0,128}+(?=@)){0,8}))?@"
 )
 _PORT = re.compile(r"[0-9]{1,5}(?:[/?#]|$)")
 
@@ -90,7 +95,8 @@ def _userinfo(text: str) -> Iterator[Span]:
         if password is None:
             if len(match["user"]) >= 16:
                 yield Span("url-password", match.start("user"), match.end("user"))
-        elif not _PORT.match(password):  # host:8080/path?to=a@b has no user
+        elif not (_PORT.match(password) or password == MASK or PLACEHOLDER.fullmatch(password)):
+            # (host:8080/path?to=a@b has no user)
             yield Span("url-password", match.start("password"), match.end("password"))
 
 

@@ -30,6 +30,22 @@ _SHORT_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("session", ("session", "sid")),
     ("token", ("jwt", "otp")),
 )
+# Every name above holds one of these: the cheap test that spares most texts the search.
+_CORES = (
+    "pass",
+    "pw",
+    "key",
+    "secret",
+    "token",
+    "auth",
+    "cookie",
+    "sess",
+    "sid",
+    "credential",
+    "identified",
+    "jwt",
+    "otp",
+)
 _NO_PLURAL = frozenset({"token", "session"})  # tokens=512 is a count
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
@@ -44,7 +60,7 @@ _AFTER_NAME = re.compile(
     rf"|{_QUOTE}?[ \t]{{0,4}},?(?:\\n|\n)?[ \t\n]{{0,40}}{_QUOTE}?value{_QUOTE}?[ \t]{{0,4}}[:=][ \t]{{0,4}}"
     rf"|(?P<tag>>)"
     rf"|(?P<blank>[ \t]{{1,3}})(?={_QUOTE})"
-    r")(?P<block>[|>][+-]?[ \t]{0,4}\n[ \t]{0,40})?"
+    r")(?P<block>[|>][+-]?[ \t]{0,4}(?:\\n|\n)[ \t]{0,40})?"
 )
 _NAME_END = re.compile(rf"(?i)s?{_SUFFIX}$")
 _FLAG = re.compile(
@@ -184,7 +200,7 @@ def _bare_end(text: str, name: int, after: "re.Match[str]", kind: str) -> int:
         if end >= 0 and "\n" not in text[start:end]:
             return end
     if after["block"] or (kind == "password" and after["equals"] == ":" and _starts_line(text, name)):
-        end = _until(text, start, "\n")
+        end = min(_until(text, start, "\n"), _until(text, start, "\\n"))
         return start if is_harmless(text[start:end].partition(" ")[0]) else end  # password: required for …
     return _bare(text, start)
 
@@ -240,8 +256,9 @@ def _until(text: str, start: int, mark: str) -> int:
 def _starts_line(text: str, name: int) -> bool:
     """Whether nothing but the rest of a name stands before it: a line of YAML, whose value may hold blanks."""
     floor = max(0, name - 80)
-    line = text.rfind("\n", floor, name)
-    return (line >= 0 or floor == 0) and _LINE_KEY.fullmatch(text, line + 1, name) is not None
+    ends = (text.rfind(mark, floor, name) + len(mark) for mark in ("\n", "\\n") if mark in text[floor:name])
+    start = max(ends, default=0)
+    return (start > 0 or floor == 0) and _LINE_KEY.fullmatch(text, start, name) is not None
 
 
 def _flags(text: str) -> Iterator[Span]:
@@ -254,6 +271,6 @@ def _flags(text: str) -> Iterator[Span]:
 
 
 NAMED_DETECTORS: tuple[Detector, ...] = (
-    Detector(literals=(), find=_named),
+    Detector(literals=_CORES, find=_named),
     Detector(literals=("--",), find=_flags),
 )
