@@ -1,0 +1,92 @@
+"""Pairs an old wording with the new one, so that a reworded message is one change and not two alarms."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rollout_verdict.core.evidence import Level, LogPattern
+
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A pattern that only one side has, and how often it happens there per unit of exposure."""
+
+    pattern: LogPattern
+    rate: float
+
+
+def words(template: str) -> frozenset[str]:
+    """Return the distinct words of a template, lower case, camelCase taken apart."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", template)
+    return frozenset(word.lower() for word in _WORD.findall(spaced)) - _ENVELOPE
+
+
+# What a log format adds around a message: keys of structured loggers and names of levels. Never what is said.
+_ENVELOPE = frozenset(
+    (
+        *("ts", "time", "timestamp", "level", "lvl", "severity", "logger", "log", "module", "name", "pid", "hostname"),
+        *("host", "thread", "caller", "msg", "message", "text", "event", "trace", "debug", "info", "warn", "warning"),
+        *("error", "err", "fatal", "critical", "notice", "http"),
+    )
+)
+
+
+def similarity(old: frozenset[str], new: frozenset[str]) -> float:
+    """Return the Jaccard index of two sets of words, 0..1."""
+    return len(old & new) / len(old | new) if old | new else 0.0
+
+
+def same_weight(old: LogPattern, new: LogPattern) -> bool:
+    """Tell whether two patterns are of one weight: a success that turned into an error is not a rewording."""
+    return _weight(old) == _weight(new) and _class(old.status) == _class(new.status)
+
+
+def _weight(pattern: LogPattern) -> int:
+    return max(pattern.level, Level.INFO)
+
+
+def _class(status: str) -> str:
+    return status if status in ("4xx", "5xx") else ""
+
+
+def pair_rewordings(
+    vanished: Sequence[Candidate], new: Sequence[Candidate], threshold: float
+) -> tuple[tuple[LogPattern, LogPattern], ...]:
+    """Return (old, new) wordings, most alike first, each pattern in one pair at most.
+
+    Two patterns pair when the Jaccard index of their words reaches ``threshold``, or when one says all that the other
+    says (a format that names its fields keeps the words and adds keys).
+    """
+    said = {id(one): words(one.pattern.template) for one in (*vanished, *new)}
+    scored = []
+    for old in vanished:
+        for fresh in new:
+            if not same_weight(old.pattern, fresh.pattern):
+                continue
+            alike = likeness(said[id(old)], said[id(fresh)])
+            if alike >= threshold:
+                closeness = min(old.rate, fresh.rate) / max(old.rate, fresh.rate)
+                scored.append((alike, closeness, old.pattern, fresh.pattern))
+    scored.sort(
+        key=lambda s: (-round(s[0], 6), -round(s[1], 6), s[2].template, s[2].status, s[3].template, s[3].status)
+    )
+    pairs, used_old, used_new = [], set(), set()
+    for _, _, old_pattern, new_pattern in scored:
+        if old_pattern.key not in used_old and new_pattern.key not in used_new:
+            used_old.add(old_pattern.key)
+            used_new.add(new_pattern.key)
+            pairs.append((old_pattern, new_pattern))
+    return tuple(pairs)
+
+
+def likeness(old: frozenset[str], new: frozenset[str]) -> float:
+    """Return how much two sets of words say the same: Jaccard index, or containment when at least three words agree."""
+    common = len(old & new)
+    contained = common / min(len(old), len(new)) if common >= _TELLING else 0.0
+    return max(similarity(old, new), contained * _CONTAINED)
+
+
+_TELLING = 3  # fewer words in common than this may be any two messages of a program
+_CONTAINED = 0.85  # what full containment counts for against a Jaccard index: added keys are added words
