@@ -1,6 +1,7 @@
 """Events: which lines belong together, and what makes two stack traces the same."""
 
 import re
+from collections.abc import Sequence
 from enum import Enum, IntEnum
 
 from rollout_verdict.core.evidence import Level
@@ -72,14 +73,13 @@ def role_of(text: str) -> Role:
 
 def opened(text: str, role: Role) -> State:
     """Return the state of an event that begins, or goes on, with this line."""
-    line = text.lstrip()
-    if line.startswith("Traceback ("):
+    if role is not Role.OPENER and role is not Role.CAUSE:
+        return State.TRACE if role is Role.FRAME else State.MESSAGE
+    if text.startswith("Traceback ("):
         return State.PYTHON
-    if line.startswith(("panic: ", "goroutine ", "fatal error: ")):
+    if text.startswith(("panic: ", "goroutine ", "fatal error: ")):
         return State.GO
-    if line.startswith(("During handling", "The above exception")):
-        return State.CHAIN
-    return State.TRACE if role in (Role.OPENER, Role.FRAME, Role.CAUSE) else State.MESSAGE
+    return State.CHAIN if text.startswith(("During handling", "The above exception")) else State.TRACE
 
 
 def goes_on(state: State, text: str, role: Role) -> State:
@@ -115,11 +115,13 @@ def joins(state: State, head: Role, level: Level, role: Role, text: str, *, head
     return headed and role is Role.PLAIN
 
 
+_TRACES = frozenset((Role.FRAME, Role.OPENER, Role.CAUSE))
 # Frames of run-times and frameworks: they are the same for any fault, so they do not identify one.
 _FRAMEWORK = re.compile(
     r"(?:java|javax|jakarta|jdk|sun|com\.sun|kotlin|kotlinx|scala|groovy|clojure|org\.(?:springframework|apache|hibernate|eclipse"
     r"|junit|jboss|codehaus|aspectj|slf4j)|io\.(?:netty|micronaut|quarkus|undertow|vertx|grpc|opentelemetry|micrometer)"
-    r"|reactor|rx|okhttp3|com\.(?:google|fasterxml|zaxxer|mysql)|feign|brave)\.|System\.|Microsoft\.|node:|internal/|runtime[./]|net/http|"
+    r"|reactor|rx|okhttp3|com\.(?:google|fasterxml|zaxxer|mysql)|feign|brave)\."
+    r"|System\.|Microsoft\.|node:|internal/|runtime[./]|net/http|"
     r"testing\.|gin-gonic|<anonymous>|new Promise|process\.|Module\.|Object\.<anonymous>|async Promise|Promise\."
 )
 _LIBRARY = re.compile(
@@ -136,18 +138,19 @@ _CLASS = re.compile(r"(?:Caused by: |Exception in thread \"[^\"]*\" |Uncaught |U
 _LAMBDA = re.compile(r"[0-9]+|\$\$(?:Lambda|FastClassBySpringCGLIB|EnhancerBySpringCGLIB)\S*")
 
 
-def trace_of(lines: list[str]) -> str:  # noqa: C901, PLR0912 - one pass over a small grammar
+def trace_of(lines: Sequence[tuple[Role, str]]) -> str:  # noqa: C901, PLR0912 - one pass over a small grammar
     """Return the identity of a trace as text, "" when the lines hold no trace.
 
     Exception class, the top three frames of the application (those of the framework where there are no others),
     and the root cause; line and lambda numbers are gone.
     """
+    if not any(role in _TRACES for role, _ in lines):
+        return ""
     name = cause = ""
     own: list[str] = []
     others: list[str] = []
     python = False
-    for line in lines:
-        role = role_of(line)
+    for role, line in lines:
         if role is Role.FRAME or (_GO_CALL.match(line) and name.startswith(("panic", "goroutine", "fatal"))):
             frame, library = _frame(line)
             if frame:
@@ -173,7 +176,7 @@ def trace_of(lines: list[str]) -> str:  # noqa: C901, PLR0912 - one pass over a 
             name = mask(clean(stripped))[:120] if loud or not found else found[1]
     if not name and not own and not others:
         return ""
-    if any(_PYTHON_FRAME.match(line) for line in lines):
+    if any(_PYTHON_FRAME.match(line) for role, line in lines if role is Role.FRAME):
         own.reverse()
         others.reverse()
     frames = (own or others)[:3]

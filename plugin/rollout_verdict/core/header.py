@@ -39,7 +39,7 @@ _ROOT = re.compile(r"([A-Z]{4,8}):([A-Za-z_][\w.\-]*):(.*)\Z", re.DOTALL)  # Pyt
 _SYSLOG = re.compile(
     r"(?:<[0-9]{1,3}>)?[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9:]{8} \S+ ([^\s:\[]+(?: [^\s:\[]+)?)(?:\[[0-9]+\])?: (.*)\Z"
 )
-_LEVEL_TOKEN = re.compile(r"([\[<(|\"]*)([A-Za-z]+)([\])>|\":,]*)\Z")
+_AROUND = '[]<>()|":,'
 _HOLES = re.compile(r"[\[({<#]*<\*>(?:#?<\*>)*[\])}>#,:|]*\Z")
 _SEPARATORS = frozenset(("-", "--", "---", "|", ":", "::", "–", "—", "->", "=>", "]", "["))
 _LOGGER = re.compile(
@@ -137,7 +137,7 @@ def _unquote(value: str) -> str:
 
 
 def _from_fields(fields: dict[str, Any]) -> Head:
-    lowered = {key.lower(): key for key in reversed(fields)}
+    lowered = {key.lower(): key for key in reversed(fields)}  # of keys alike but for case, the first
     level_key = next((lowered[key] for key in _LEVEL_KEYS if key in lowered), None)
     level = level_of(fields.get(level_key)) if level_key is not None else Level.UNKNOWN
     logger_key = next((lowered[k] for k in _LOGGER_KEYS if isinstance(fields.get(lowered.get(k, "")), str)), None)
@@ -213,17 +213,15 @@ def _find_level(words: list[str]) -> tuple[int, Level]:
     """Return the place of the level word among the first words, (-1, UNKNOWN) when there is none."""
     masked = False
     for index, word in enumerate(words[:12]):
-        found = _LEVEL_TOKEN.match(word)
-        if found:
-            level = level_of(found[2])
-            wrapped = bool(found[1]) and bool(found[3])
-            early = masked or index == 0
-            if level is not Level.UNKNOWN and early:
-                loud = found[2].isupper() and found[2] not in _PLAIN_LEVELS
-                if loud or wrapped or (index == 0 and found[3] == ":"):
-                    return index, level
-            if masked and word in _LETTERS and words[index - 1].endswith(HOLE) and index + 1 < len(words):
-                return index, _LETTERS[word]
+        core = word.strip(_AROUND)
+        level = _LEVELS.get(core.lower())
+        if level is not None and (masked or index == 0):
+            wrapped = word[0] in '[<(|"' and word[-1] in '])>|":,'
+            loud = core.isupper() and core not in _PLAIN_LEVELS
+            if loud or wrapped or (index == 0 and word == f"{core}:"):
+                return index, level
+        if masked and word in _LETTERS and words[index - 1].endswith(HOLE) and index + 1 < len(words):
+            return index, _LETTERS[word]
         masked = masked or HOLE in word
     return -1, Level.UNKNOWN
 

@@ -1,11 +1,15 @@
 """Lines: what is known of all lines that differ in their digits alone, read once and remembered."""
 
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from rollout_verdict.core import events, header, status, templates
 from rollout_verdict.core.events import Role
 from rollout_verdict.core.evidence import Level, LogKind
-from rollout_verdict.core.mask import plain_ids
+from rollout_verdict.core.mask import is_numeric, shape_of
+
+_OVERHEAD = 400  # bytes of the objects around a remembered line, about
+_MOST_VARIANTS = 1_000  # keys remembered for a line with codes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,7 @@ class ReducePolicy:
     merge: templates.MergePolicy = field(default_factory=templates.MergePolicy)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Key:
     """What an event is counted under. The reader makes one object for each, so identity is equality."""
 
@@ -53,6 +57,9 @@ class Line:
     text: str
     head: header.Head
     places: tuple[status.Place, ...]
+    start: int = 0  # of the first code
+    end: int = 0  # of the last code
+    variants: dict[bytes, Key] = field(default_factory=dict)  # by what stands from the first code to the last
 
 
 class LineReader:
@@ -61,37 +68,60 @@ class LineReader:
     def __init__(self, policy: ReducePolicy) -> None:
         self.policy = policy
         self.cache: dict[bytes, Line] = {}
+        self._shapes: dict[bytes, Line] = {}  # lines without codes, by their shape
         self._cached = 0
-        self._keys: dict[tuple[str, str, int, str, str], Key] = {}
+        self._keys: WeakValueDictionary[tuple[str, str, int, str, str], Key] = WeakValueDictionary()
         self._traces: dict[tuple[int, ...], tuple[tuple[Line, ...], Key]] = {}
 
-    def read(self, skeleton: bytes, data: bytes) -> Line:
-        """Read a line that is not remembered yet; ``data`` is the line of that skeleton with its digits."""
-        text = plain_ids(data).decode("utf-8", "replace")
-        places = status.places(data)
-        head = header.read(text, has_status=any(place.kind == "http" for place in places))
-        line = Line(key=None, role=events.role_of(text), text=text, head=head, places=places)
-        if not places:
-            line.key = self._line_key(line, "", Level.UNKNOWN)
-        self._cached += len(skeleton) + len(text) + 400  # 400: about what the objects around them take
+    def read(self, skeleton: bytes) -> Line:
+        """Read a line that is not remembered yet, by its skeleton without identifiers (``plain_ids``)."""
+        places = status.places(skeleton)
+        shape = b"" if places else shape_of(skeleton)
+        line = self._shapes.get(shape) if shape else None
+        if line is None:
+            text = skeleton.decode("utf-8", "replace")
+            head = header.read(text, has_status=any(place.kind == "http" for place in places))
+            line = Line(key=None, role=events.role_of(text), text=text, head=head, places=places)
+            if places:
+                line.start, line.end = places[0].start, places[-1].end
+            else:
+                line.key = self._line_key(line, "", Level.UNKNOWN)
+                self._shapes[shape or skeleton] = line
+        self._remember(skeleton, line, len(line.text))
+        return line
+
+    def alias(self, skeleton: bytes, name: bytes, line: Line) -> None:
+        """Remember a line under the skeleton it has with its identifiers, where others are likely to share it."""
+        if not line.places and skeleton != name and is_numeric(skeleton, name):
+            self._remember(skeleton, line, 0)
+
+    def _remember(self, skeleton: bytes, line: Line, size: int) -> None:
+        self._cached += 2 * len(skeleton) + size + _OVERHEAD
         if self._cached > self.policy.cache:
             self.cache.clear()
+            self._shapes.clear()
             self._cached = 0
         self.cache[skeleton] = line
-        return line
 
     def key_of(self, line: Line, data: bytes) -> Key:
         """Return the key of one line of this skeleton: codes in it are read from ``data``."""
         if line.key is not None:
             return line.key
-        return self._line_key(line, status.status(data, line.places), status.numeric_level(data, line.places))
+        digits = data[line.start : line.end]
+        key = line.variants.get(digits)
+        if key is None:
+            said = status.status(data, line.places)
+            key = self._line_key(line, said, status.numeric_level(data, line.places))
+            if len(line.variants) < _MOST_VARIANTS:
+                line.variants[digits] = key
+        return key
 
     def event_key(self, lines: list[Line], first: Key) -> Key:
         """Return the key of an event of several lines: that of its trace, or that of its first line."""
         known = tuple(map(id, lines))
         if known in self._traces:
             return self._traces[known][1]
-        trace = events.trace_of([line.text for line in lines])
+        trace = events.trace_of([(line.role, line.text) for line in lines])
         if not trace:
             return first
         head = lines[0]
@@ -116,7 +146,7 @@ class LineReader:
         parts = (template, status_, int(level), str(kind), logger)
         found = self._keys.get(parts)
         if found is None:
-            found = self._keys[parts] = Key(template=template, level=level, kind=kind, status=status_, logger=logger)
+            self._keys[parts] = found = Key(template=template, level=level, kind=kind, status=status_, logger=logger)
         return found
 
     def _line_key(self, line: Line, said: str, level: Level) -> Key:
@@ -125,7 +155,10 @@ class LineReader:
             level = head.level
         text = templates.tidy(head.message)
         key = self.key(text, level, head.kind, said, head.logger)
-        if head.stack and (trace := events.trace_of(head.stack.split("\n"))):
+        if not head.stack:
+            return key
+        stack = head.stack.split("\n")
+        if trace := events.trace_of([(events.role_of(frame), frame) for frame in stack]):
             return self._trace_key(line, key, f"{text}: {trace}")
         return key
 

@@ -6,15 +6,16 @@ cache key for the original (see ``skeleton``).
 """
 
 import re
+from functools import lru_cache
 
 HOLE = "<*>"
 
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
-# Hexadecimal identifiers with at least one digit: UUIDs, trace and span ids, digests, addresses.
-_IDS = re.compile(
-    rb"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-    rb"|(?=[a-fA-F]*[0-9])[0-9a-fA-F]{7,})(?![0-9A-Za-z])"
-)
+# Where hexadecimal digits are all made zeros: UUIDs, trace and span ids, digests, addresses. The pattern begins with
+# a literal, which the regular expression engine finds ten times faster than any other beginning.
+_HEX_ZEROS = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
+_IDS = re.compile(rb"0000000(?:0-0000-0000-0000-0{12}(?![0-9A-Za-z])|0*+(?![0-9A-Za-z]))")
+_ID = b"0000000"  # seven, so that the result is its own image, and is never taken for a short code
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f]+")
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}"
@@ -26,8 +27,11 @@ _DATE = re.compile(
     r"(?:,?[ :]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?)?"
     r"(?:\ +(?:[A-Z]{3,4}|[+-][0-9]{4})(?=[ \])]|$))?(?:\ +[0-9]{4}(?![0-9]))?"
 )
-# A run of words and joiners; only runs with a digit are looked at.
-_RUN = re.compile(r"[A-Za-z_\-.:+,]*[0-9][0-9A-Za-z_\-.:+,]*")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS_BYTES = tuple(month.encode() for month in _MONTHS)
+_HEADER = 48  # bytes; time stamps and priorities, which are told by the number of their digits, are over by then
+# A run of words and joiners that holds a digit. Possessive: a run without one is looked at once.
+_RUN = re.compile(r"(?<![0-9A-Za-z_\-.:+,])[A-Za-z_\-.:+,]*+[0-9][0-9A-Za-z_\-.:+,]*+")
 _PIECE = re.compile(r"([0-9A-Za-z]+)")
 _DIGIT = re.compile(r"[0-9]")
 _HEX = re.compile(r"[0-9a-fA-F]+\Z")
@@ -41,16 +45,48 @@ def skeleton(data: bytes) -> bytes:
 
 
 def plain_ids(data: bytes) -> bytes:
-    """Return ``data`` with hexadecimal identifiers made seven zeros: they are masked anyway, but split cache keys.
+    """Return ``data`` with hexadecimal identifiers of seven digits or more made one and the same.
 
-    Seven, so that the result is its own image and is never taken for a short code.
+    They would be masked anyway, but each makes a skeleton of its own. A word of letters alone is no identifier.
     """
-    return _IDS.sub(b"0000000", data)
+    pieces: list[bytes] = []
+    end = 0
+    for found in _IDS.finditer(data.translate(_HEX_ZEROS)):
+        start, stop = found.span()
+        if (start and data[start - 1 : start].isalnum()) or data[start:stop].isalpha():
+            continue
+        pieces += (data[end:start], _ID)
+        end = stop
+    return b"".join((*pieces, data[end:]))
+
+
+def is_numeric(name: bytes, bare: bytes) -> bool:
+    """Say whether a skeleton differs from that without identifiers only by the length of numbers."""
+    while b"00000000" in name:
+        name = name.replace(b"00000000", _ID)
+    return name == bare
+
+
+def shape_of(name: bytes) -> bytes:
+    """Return a skeleton with the lengths of its numbers gone as well, b"" where lengths may matter to its mask.
+
+    They matter to what stands at the beginning (``_HEADER``), to dates in words and to escapes of JSON.
+    """
+    rest = name[_HEADER:]
+    if b"\\u" in rest or any(month in rest for month in _MONTHS_BYTES):
+        return b""
+    while b"00" in rest:
+        rest = rest.replace(b"00", b"0")
+    return name[:_HEADER] + rest
 
 
 def clean(text: str) -> str:
     """Return ``text`` on one line: ANSI sequences dropped, runs of blanks and control characters one blank."""
-    return _BLANKS.sub(" ", _ANSI.sub("", text)).strip()
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    if "  " in text or not text.isprintable():
+        text = _BLANKS.sub(" ", text)
+    return text.strip()
 
 
 def mask(text: str) -> str:
@@ -60,13 +96,23 @@ def mask(text: str) -> str:
     time, an address or a UUID ends as one hole; a word of hexadecimal letters joined to a masked one is masked
     too. Letters on their own are kept: ``cart.go:209`` becomes ``cart.go:<*>``.
     """
-    dated = _DATE.sub("0", text)
-    return _REPEAT.sub(HOLE, _SIGN.sub(HOLE, _RUN.sub(_mask_run, dated)))
+    # The tests before each pattern are for speed alone: most lines need one pattern of the four.
+    if any(month in text for month in _MONTHS):
+        text = _DATE.sub("0", text)
+    text = _RUN.sub(_mask_found, text)
+    if f"-{HOLE}" in text or f"+{HOLE}" in text:
+        text = _SIGN.sub(HOLE, text)
+    return _REPEAT.sub(HOLE, text) if text.count(HOLE) > 1 else text
 
 
-def _mask_run(found: re.Match[str]) -> str:
+def _mask_found(found: re.Match[str]) -> str:
+    return _mask_run(found.group())
+
+
+@lru_cache(maxsize=8192)
+def _mask_run(run: str) -> str:
     """Mask one run of joined words: even pieces are joiners, odd pieces are words."""
-    pieces = _PIECE.split(found.group())
+    pieces = _PIECE.split(run)
     masked = [bool(_DIGIT.search(piece)) for piece in pieces]
     words = range(1, len(pieces), 2)
     for order in (words, reversed(words)):  # hexadecimal neighbours, spreading to both sides
@@ -80,9 +126,7 @@ def _mask_run(found: re.Match[str]) -> str:
         if not masked[index]:
             out += [pieces[index], pieces[index + 1]]
             continue
-        if out[-1:] == [HOLE]:
-            pass
-        else:
+        if out[-1] != HOLE:
             out.append(HOLE)
         joined = index + 2 < len(pieces) and masked[index + 2]
         if not joined:

@@ -5,18 +5,38 @@ from typing import NamedTuple
 
 from rollout_verdict.core.evidence import Level
 
-_METHOD = rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE)"
-# Each alternative is anchored by words, so where a code stands depends on the digits' places only.
-_CODES = re.compile(
-    rb"(?P<grpc>(?i:grpc)[A-Za-z_.\- ]{0,20}(?:status|code)[\"']?\s?[:=]?\s?[\"']?)(?P<a>[0-9]{1,2})(?![0-9A-Za-z.])"
-    rb"|(?P<exit>(?i:exit(?:ed)?)[ _-]?(?i:with )?(?i:non-zero )?(?i:code|status|value)[ _-]?(?i:code)?"
-    rb"[\"']?\s?[:=]?\s?[\"']?)(?P<b>[0-9]{1,3})(?![0-9A-Za-z.])"
-    rb"|(?P<errno>(?i:errno)[\"']?\s?[:=]?\s?[\"']?)(?P<c>[0-9]{1,3})(?![0-9A-Za-z.])"
-    rb"|\A<(?P<pri>)(?P<f>[0-9]{1,3})>"
-    rb"|(?P<level>\"level\"\s?:\s?)(?P<d>[0-9]{2})(?=[\s,}])"
-    rb"|(?:\" |(?i:status|code)[\"']?\s?[:=]?\s?[\"']?|\bHTTP/[0-9](?:\.[0-9])? |\b(?:Completed|HTTP) |\| +"
-    rb"|\b" + _METHOD + rb" [^ \"]+ )(?P<e>[0-9]{3})(?=[\s,;}\]\)\"'|]|\Z)"
+_SIGN = rb"[\"']?\s?[:=]?\s?[\"']?"
+_END = rb"(?![0-9A-Za-z.])"
+_HTTP_END = rb"(?=[\s,;}\])\"'|]|\Z)"
+# Literals that must stand in the (lower-case) line, the kind, and where the digits stand. Each pattern is anchored by
+# words, so that where a code stands depends on where digits stand, not on which.
+_CODES: tuple[tuple[tuple[bytes, ...], str, re.Pattern[bytes]], ...] = (
+    ((b"grpc",), "grpc", re.compile(rb"grpc[a-z_.\- ]{0,20}(?:status|code)" + _SIGN + rb"([0-9]{1,2})" + _END)),
+    (
+        (b"exit",),
+        "exit",
+        re.compile(
+            rb"exit(?:ed)?[ _-]?(?:with )?(?:non-zero )?(?:code|status|value)[ _-]?(?:code)?"
+            + _SIGN
+            + rb"([0-9]{1,3})"
+            + _END
+        ),
+    ),
+    ((b"errno",), "errno", re.compile(rb"errno" + _SIGN + rb"([0-9]{1,3})" + _END)),
+    ((b'"level"',), "level", re.compile(rb"\"level\"\s?:\s?([0-9]{2})(?=[\s,}])")),
+    ((b"<",), "priority", re.compile(rb"\A<([0-9]{1,3})>")),
+    ((b'" ',), "http", re.compile(rb"\" ([0-9]{3})" + _HTTP_END)),
+    ((b"status", b"code"), "http", re.compile(rb"(?:status|code)" + _SIGN + rb"([0-9]{3})" + _HTTP_END)),
+    ((b"http/", b"http "), "http", re.compile(rb"\bhttp(?:/[0-9](?:\.[0-9])?)? ([0-9]{3})" + _HTTP_END)),
+    ((b"completed ",), "http", re.compile(rb"\bcompleted ([0-9]{3})" + _HTTP_END)),
+    ((b"| ",), "http", re.compile(rb"\| +([0-9]{3})" + _HTTP_END)),
+    (
+        (b"get ", b"post ", b"put ", b"patch ", b"delete ", b"head ", b"options "),
+        "http",
+        re.compile(rb"\b(?:get|head|post|put|patch|delete|options) [^ \"]+ ([0-9]{3})" + _HTTP_END),
+    ),
 )
+_MOST_PLACES = 4
 
 
 class Place(NamedTuple):
@@ -27,7 +47,6 @@ class Place(NamedTuple):
     end: int
 
 
-_KINDS = (("grpc", "a"), ("exit", "b"), ("errno", "c"), ("level", "d"), ("priority", "f"))
 _PINO = {
     b"10": Level.TRACE, b"20": Level.DEBUG, b"30": Level.INFO, b"40": Level.WARN, b"50": Level.ERROR, b"60": Level.FATAL
 }  # fmt: skip
@@ -39,15 +58,14 @@ _SYSLOG = (
 
 def places(line: bytes) -> tuple[Place, ...]:
     """Return the places of codes in a line; they depend on where digits stand, not on which digits."""
-    found = []
-    for match in _CODES.finditer(line):
-        for kind, group in _KINDS:
-            if match[group] is not None:
-                found.append(Place(kind, *match.span(group)))
-                break
-        else:
-            found.append(Place("http", *match.span("e")))
-    return tuple(found[:4])
+    small = line.lower()
+    found = {
+        (match.start(1), match.end(1)): kind
+        for literals, kind, pattern in reversed(_CODES)  # so that the first kind of a place stays
+        if literals[0] in small or any(literal in small for literal in literals[1:])
+        for match in pattern.finditer(small)
+    }
+    return tuple(Place(kind, *span) for span, kind in sorted(found.items())[:_MOST_PLACES])
 
 
 def status(line: bytes, where: tuple[Place, ...]) -> str:

@@ -1,13 +1,16 @@
 """Streams: the bytes of one container's log, cut anywhere, counted as events under keys."""
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import compress, count
+from operator import itemgetter
+from typing import NamedTuple, cast
 
 from rollout_verdict.core import events
-from rollout_verdict.core.events import Role, State
+from rollout_verdict.core.events import Role
 from rollout_verdict.core.evidence import Level
 from rollout_verdict.core.lines import Key, Line, LineReader
 from rollout_verdict.core.mask import plain_ids, skeleton
@@ -17,11 +20,11 @@ _STAMP = re.compile(
     rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})(?: |\Z)"
 )
 _FIXED = 31  # bytes of the kubelet's "2006-01-02T15:04:05.000000000Z "
-_ALONE = frozenset((Role.START, Role.LOUD))
+# Lines of these roles are events of their own unless an event of several lines is open before them.
+_ALONE = frozenset((Role.START, Role.LOUD, Role.JSON))
 _MOST_SLOTS = 64
-_HEX_MISSES = 0.1  # share of unseen skeletons above which identifiers are taken out first
-_HEX_BLOCKS = 32  # blocks until that is tried without again
 _MOST_SECONDS = 100_000  # remembered times of one stream
+_index = itemgetter(0)
 _SECOND = timedelta(seconds=1)
 _LOOSE = frozenset((Role.PLAIN, Role.JSON))
 
@@ -30,34 +33,50 @@ _LOOSE = frozenset((Role.PLAIN, Role.JSON))
 class Found:
     """One key in one stream: how many events, by time slot, and the first of them as (stamp, text)."""
 
+    wanted: int
     count: int = 0
     slots: dict[int, int] = field(default_factory=dict)
     samples: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
 class _Open:
-    """The event that may still go on, bounded."""
+    """The event that may still go on, bounded. ``index`` is the place of its first line in the current block."""
 
-    __slots__ = ("key", "lines", "raw", "size", "slot", "stamp", "state")
+    __slots__ = ("index", "key", "lines", "raw", "size", "slot", "stamp", "state")
 
-    def __init__(self, line: Line, key: Key, raw: bytes, stamp: bytes, slot: int | None) -> None:
+    def __init__(self, block: "_Block", index: int, key: Key) -> None:
+        line = block.read[index]
+        self.index = index
         self.key = key
         self.lines = [line]
-        self.raw = [raw]
-        self.size = len(raw)
-        self.stamp = stamp
-        self.slot = slot
+        self.raw = [block.lines[index]]
+        self.size = len(self.raw[0])
+        self.stamp = block.stamps[index] if block.stamps else b""
+        self.slot = block.slots[index] if block.slots else None
         self.state = events.opened(line.text, line.role)
 
 
-@dataclass(slots=True)
-class _Batch:
-    """Finished events, column by column."""
+class _Block(NamedTuple):
+    """Some whole lines, column by column: the bytes, what is known of them, and when they were written."""
 
-    keys: list[Key] = field(default_factory=list)
-    slots: list[int | None] = field(default_factory=list)
-    stamps: list[bytes] = field(default_factory=list)
-    raws: list[bytes | list[bytes]] = field(default_factory=list)
+    lines: list[bytes]
+    datas: list[bytes]  # the form that codes are read from
+    read: list[Line]
+    stamps: list[bytes]  # empty without time stamps, as is ``slots``
+    slots: list[int | None]
+
+
+Tally = Counter[tuple[Line, int | None]]  # events that are one line, by their time slot
+
+
+class _Done(NamedTuple):
+    """A finished event; events are counted in the order of ``place``, that of their first line in the block."""
+
+    place: int
+    key: Key
+    slot: int | None
+    stamp: bytes
+    raw: bytes
 
 
 class LogStream:
@@ -93,8 +112,6 @@ class LogStream:
         self._closed = False
         self._slot_of: dict[bytes, int | None] = {}
         self.span = (1 << 62, -(1 << 62))
-        self._misses = 0
-        self._hexed = 0
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes, cut anywhere."""
@@ -115,9 +132,9 @@ class LogStream:
         self.partial = partial
         self._split(final=True)
         if self._open is not None:
-            batch = _Batch()
-            self._finish_open(batch)
-            self._count(batch)
+            last = self._done(self._open)
+            self._open = None
+            self._count(_Block([], [], [], [], []), Counter(), [last], set())
 
     def _split(self, *, final: bool) -> None:
         """Cut what is held into lines and work on them; the last, unfinished one is held back."""
@@ -131,7 +148,7 @@ class LogStream:
         longest = self._policy.max_line
         rest = rest[: longest + 1]  # one more than may stay, so that the line is known to be cut
         self._pending, self._held = [rest], len(rest)
-        if lines and max(map(len, lines)) > longest:
+        if lines and _has_longer(data, longest):
             self.cut += sum(1 for line in lines if len(line) > longest)
             lines = [line[:longest] for line in lines]
         if self._probe is not None:
@@ -147,10 +164,10 @@ class LogStream:
     def _first_lines(self, lines: list[bytes]) -> list[bytes]:
         """Return the lines that decide on the stream's form, none if there are not enough yet."""
         size = 0
-        for count, line in enumerate(lines, 1):
+        for number, line in enumerate(lines, 1):
             size += len(line)
-            if count >= self._policy.probe_lines or size >= self._policy.block:
-                return lines[:count]
+            if number >= self._policy.probe_lines or size >= self._policy.block:
+                return lines[:number]
         return []
 
     def _look(self, lines: list[bytes]) -> None:
@@ -161,8 +178,7 @@ class LogStream:
         contents = self._strip(lines)[0] if self._stamped else lines
         headed = runs = 0
         before = Role.BLANK
-        for data in contents:
-            line = self._reader.cache.get(skeleton(data)) or self._reader.read(skeleton(data), data)
+        for line in self._read(contents)[0]:
             if line.role is Role.START:
                 headed += 1
             elif line.role in _LOOSE and before not in _LOOSE:
@@ -190,133 +206,166 @@ class LogStream:
 
     def _work(self, lines: list[bytes]) -> None:
         """Count the events of some whole lines; the last one stays open."""
-        stamps: list[bytes] | None = None
-        slots: list[int | None] | None = None
+        stamps: list[bytes] = []
+        slots: list[int | None] = []
         if self._stamped:
             lines, stamps = self._strip(lines)
             if self._window is not None:
                 lines, stamps = self._inside(lines, stamps, self._window)
-                if not lines:
-                    return
-            timed = [stamp for stamp in (min(filter(None, stamps), default=b""), max(stamps)) if stamp]
-            if timed:
-                self.first = min(self.first or timed[0], timed[0])
-                self.last = max(self.last, timed[-1])
+            if not lines:
+                return
+            times = sorted(stamp for stamp in (min(filter(None, stamps), default=b""), max(stamps)) if stamp)
+            if times:
+                self.first = min(self.first or times[0], times[0])
+                self.last = max(self.last, times[-1])
             slots = self._slots([stamp[:19] for stamp in stamps])
         self.lines += len(lines)
-        batch = _Batch()
         read, datas = self._read(lines)
-        roles = {line.role for line in set(read)}
-        waiting = self._open is not None and self._open.state in (State.PYTHON, State.GO)
-        if waiting or not roles <= (_ALONE if self._headed else _ALONE | _LOOSE):
-            self._fold(batch, read=read, datas=datas, lines=lines, stamps=stamps, slots=slots)
-        else:
-            self._finish_open(batch)
-            keys = [line.key or self._reader.key_of(line, data) for line, data in zip(read, datas, strict=True)]
-            blank = [b""] * len(keys) if stamps is None else stamps
-            spans: list[int | None] = [None] * len(keys) if slots is None else slots
-            batch.keys += keys[:-1]
-            batch.raws += lines[:-1]
-            batch.stamps += blank[:-1]
-            batch.slots += spans[:-1]
-            self._open = _Open(read[-1], keys[-1], lines[-1], blank[-1], spans[-1])
-        self._count(batch)
+        block = _Block(lines, datas, read, stamps, slots)
+        tally = _tally(read, slots)
+        done, spent = self._fold(block, {line for line, _ in tally})
+        tally.subtract([(read[index], slots[index] if slots else None) for index in spent])
+        self._count(block, tally, done, spent)
 
-    def _read(self, contents: list[bytes]) -> tuple[list[Line], list[bytes]]:
-        """Return what is known of each line, and the lines in the form their codes are read from."""
-        cache, datas = self._reader.cache, contents
-        hexed = self._hexed > 0
-        if hexed:
-            self._hexed -= 1
-            datas = plain_ids(b"\n".join(contents)).split(b"\n")
-        skeletons = skeleton(b"\n".join(datas)).split(b"\n")
+    def _read(self, lines: list[bytes]) -> tuple[list[Line], list[bytes]]:
+        """Return what is known of each line, and the lines in the form their codes are read from.
+
+        Lines are looked up by their skeleton. What is not found there is looked up once more without its hexadecimal
+        identifiers, which would make every line a new one; that costs a pass of a regular expression.
+        """
+        cache, reader = self._reader.cache, self._reader
+        skeletons = skeleton(b"\n".join(lines)).split(b"\n")
         known = list(map(cache.get, skeletons))
+        if None not in known:
+            return cast("list[Line]", known), lines
         missing = [index for index, line in enumerate(known) if line is None]
-        if not hexed:
-            self._misses = self._misses + 1 if len(missing) > _HEX_MISSES * len(known) else 0
-            if self._misses > 1:
-                self._hexed, self._misses = _HEX_BLOCKS, 0
-        for index in missing:
-            key = skeletons[index]
-            known[index] = cache.get(key) or self._reader.read(key, datas[index])
-        return [line for line in known if line is not None], datas
+        datas = lines.copy()
+        bare = plain_ids(b"\n".join([lines[index] for index in missing])).split(b"\n")
+        names = skeleton(b"\n".join(bare)).split(b"\n")
+        for index, data, name in zip(missing, bare, names, strict=True):
+            line = cache.get(name) or reader.read(name)
+            known[index], datas[index] = line, data
+            reader.alias(skeletons[index], name, line)
+        return cast("list[Line]", known), datas
 
-    def _fold(
-        self,
-        batch: _Batch,
-        *,
-        read: list[Line],
-        datas: list[bytes],
-        lines: list[bytes],
-        stamps: list[bytes] | None,
-        slots: list[int | None] | None,
-    ) -> None:
-        """Put lines together to events, one by one."""
-        policy, key_of = self._policy, self._reader.key_of
-        for index, line in enumerate(read):
-            event, role, raw = self._open, line.role, lines[index]
-            if (
-                event is not None
-                and role is not Role.START
-                and len(event.lines) < policy.max_event_lines
-                and event.size + len(raw) <= policy.max_event
-                and events.joins(
-                    event.state, event.lines[0].role, event.key.level, role, line.text,
-                    headed=self._headed, length=len(event.lines),
-                )
-            ):  # fmt: skip
-                if role is not Role.BLANK:
+    def _fold(self, block: _Block, distinct: Iterable[Line]) -> tuple[list[_Done], set[int]]:
+        """Put lines together to events.
+
+        Returns the finished events that are not simply one line of this block, and the lines that are spent: those
+        of such events, blank ones, and those of the event that stays open.
+        """
+        alone = _ALONE if self._headed else _ALONE | {Role.PLAIN}
+        read, event = block.read, self._open
+        if event is not None:
+            event.index = -1  # begun in a block before
+        joining = {line for line in distinct if line.role not in alone}
+        places = list(compress(count(), map(joining.__contains__, read))) if joining else []
+        places.append(len(read))
+        done: list[_Done] = []
+        spent: set[int] = set()
+        following = index = 0
+        while index < len(read):
+            line = read[index]
+            if event is not None and self._joins(event, line, block.lines[index]):
+                spent.add(index)
+                if line.role is not Role.BLANK:
                     event.lines.append(line)
-                    event.raw.append(raw)
-                    event.size += len(raw)
-                    event.state = events.goes_on(event.state, line.text, role)
+                    event.raw.append(block.lines[index])
+                    event.size += len(block.lines[index])
+                    event.state = events.goes_on(event.state, line.text, line.role)
+                index += 1
                 continue
             if event is not None:
-                self._finish_open(batch)
-            if role is not Role.BLANK:
-                stamp = b"" if stamps is None else stamps[index]
-                slot = None if slots is None else slots[index]
-                self._open = _Open(line, key_of(line, datas[index]), raw, stamp, slot)
+                done.append(self._done(event))
+                event = None
+            while places[following] <= index:
+                following += 1
+            # Nothing joins before the next such place, so all lines up to the one before it are events of their own.
+            index = places[following] - 1
+            spent.add(index)
+            if read[index].role is not Role.BLANK:
+                event = _Open(block, index, self._reader.key_of(read[index], block.datas[index]))
+            index += 1
+        self._open = event
+        return done, spent
 
-    def _finish_open(self, batch: _Batch) -> None:
-        event = self._open
-        if event is None:
-            return
-        self._open = None
-        several = len(event.lines) > 1
-        batch.keys.append(self._reader.event_key(event.lines, event.key) if several else event.key)
-        batch.raws.append(event.raw if several else event.raw[0])
-        batch.stamps.append(event.stamp)
-        batch.slots.append(event.slot)
+    def _joins(self, event: _Open, line: Line, raw: bytes) -> bool:
+        if line.role is Role.START:
+            return False
+        if len(event.lines) >= self._policy.max_event_lines or event.size + len(raw) > self._policy.max_event:
+            return False
+        head = event.lines[0].role
+        return events.joins(
+            event.state, head, event.key.level, line.role, line.text, headed=self._headed, length=len(event.lines)
+        )
 
-    def _count(self, batch: _Batch) -> None:
-        """Add finished events to the table, and keep the first of each key."""
-        if not batch.keys:
-            return
-        self.events += len(batch.keys)
-        distinct = dict(zip(reversed(batch.keys), range(len(batch.keys) - 1, -1, -1), strict=True))
-        new = sorted((index, key) for key, index in distinct.items() if key not in self.found)
-        keys = batch.keys
-        if len(self.found) + len(new) > self._policy.max_keys:
-            keys = self._coarsen(keys, {key for _, key in new[max(0, self._policy.max_keys - len(self.found)) :]})
-            distinct = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
-        for key in sorted(distinct, key=distinct.__getitem__):
+    def _done(self, event: _Open) -> _Done:
+        key = self._reader.event_key(event.lines, event.key) if len(event.lines) > 1 else event.key
+        return _Done(event.index, key, event.slot, event.stamp, b"\n".join(event.raw))
+
+    def _count(self, block: _Block, tally: Tally, done: list[_Done], spent: set[int]) -> None:
+        """Add finished events to the table, and keep the first ones of each key."""
+        read, slots = block.read, block.slots
+        self.events += len(done) + len(read) - len(spent)
+        firsts: list[_Done] = []
+        counts: dict[tuple[Key, int | None], int] = defaultdict(int)
+        asked: set[Line] = set()  # lines to look at one by one: codes decide on the key, or samples are wanted
+        for (line, slot), times in tally.items():
+            if line.key is None:
+                asked.add(line)
+            elif times:
+                counts[line.key, slot] += times
+                if self._hungry(line.key):
+                    asked.add(line)
+        hungry: dict[Key, bool] = {}
+        datas, key_of = block.datas, self._reader.key_of
+        for index in compress(count(), map(asked.__contains__, read)) if asked else ():
+            if index in spent:
+                continue
+            line, slot = read[index], slots[index] if slots else None
+            key = line.key
+            if key is None:
+                data = datas[index]
+                key = line.variants.get(data[line.start : line.end]) or key_of(line, data)
+                counts[key, slot] += 1
+            wants = hungry.get(key)
+            if wants is None:
+                wants = hungry[key] = self._hungry(key)
+            if wants:
+                firsts.append(_Done(index, key, slot, block.stamps[index] if slots else b"", block.lines[index]))
+        for event in done:
+            counts[event.key, event.slot] += 1
+        firsts += done
+        firsts.sort(key=_index)
+        instead = self._keep(firsts)
+        for (key, slot), times in counts.items():
             found = self.found.get(key)
             if found is None:
-                found = self.found[key] = Found()
-            wanted = self._policy.samples if key.level >= Level.WARN else self._policy.calm_samples
-            index = distinct[key]
-            while len(found.samples) < wanted:
-                found.samples.append((batch.stamps[index], self._sample(batch.raws[index])))
-                try:
-                    index = keys.index(key, index + 1)
-                except ValueError:
-                    break
-        for (key, slot), count in Counter(zip(keys, batch.slots, strict=True)).items():
-            found = self.found[key]
-            found.count += count
+                self.coarse += times
+                found = self.found[instead[key]]
+            found.count += times
             if slot is not None:
-                self._place(found, slot, count)
+                self._place(found, slot, times)
+
+    def _hungry(self, key: Key) -> bool:
+        found = self.found.get(key)
+        return found is None or len(found.samples) < found.wanted
+
+    def _keep(self, firsts: list[_Done]) -> dict[Key, Key]:
+        """Open entries for new keys and keep samples; returns the coarse key for each that found no room."""
+        policy = self._policy
+        instead: dict[Key, Key] = {}
+        for event in firsts:
+            key = event.key
+            if key not in self.found and len(self.found) >= policy.max_keys:
+                key = instead[key] = self._reader.coarse(key)
+            found = self.found.get(key)
+            if found is None:
+                wanted = policy.samples if key.level >= Level.WARN else policy.calm_samples
+                found = self.found[key] = Found(wanted)
+            if len(found.samples) < found.wanted:
+                found.samples.append((event.stamp, event.raw[: policy.max_sample]))
+        return instead
 
     def _place(self, found: Found, slot: int, count: int) -> None:
         """Count events in their slot; without a window, slots grow until the span fits."""
@@ -330,15 +379,6 @@ class LogStream:
                         other.slots = _halved(other.slots)
             slot >>= self.shift
         found.slots[slot] = found.slots.get(slot, 0) + count
-
-    def _coarsen(self, keys: list[Key], full: set[Key]) -> list[Key]:
-        """Replace keys that no longer fit into the table by coarse ones."""
-        coarse = {key: self._reader.coarse(key) for key in full}
-        self.coarse += sum(1 for key in keys if key in full)
-        return [coarse.get(key, key) for key in keys]
-
-    def _sample(self, raw: bytes | Sequence[bytes]) -> bytes:
-        return (raw if isinstance(raw, bytes) else b"\n".join(raw))[: self._policy.max_sample]
 
     def _slots(self, seconds: list[bytes]) -> list[int | None]:
         """Return the slot of each second: of the window, or the epoch second itself."""
@@ -384,6 +424,23 @@ class LogStream:
         return [lines[index] for index in kept], [stamps[index] for index in kept]
 
 
+def _tally(read: list[Line], slots: list[int | None]) -> Tally:
+    """Count lines by slot."""
+    if slots:
+        return Counter(zip(read, slots, strict=True))
+    return Counter({(line, None): times for line, times in Counter(read).items()})
+
+
+def _has_longer(data: bytes, longest: int) -> bool:
+    """Say whether a line may be longer, by a few looks instead of one for each line."""
+    start = 0
+    while len(data) - start > longest:
+        start = data.rfind(b"\n", start, start + longest + 1) + 1
+        if start == 0:
+            return True
+    return False
+
+
 def instant(stamp: bytes) -> datetime | None:
     """Read an RFC 3339 time of a stream, None for "" and for impossible ones (month 13)."""
     try:
@@ -403,6 +460,6 @@ def _normal(second: bytes, fraction: bytes, zone: bytes) -> bytes:
 
 def _halved(slots: dict[int, int]) -> dict[int, int]:
     halved: dict[int, int] = {}
-    for slot, count in slots.items():
-        halved[slot >> 1] = halved.get(slot >> 1, 0) + count
+    for slot, times in slots.items():
+        halved[slot >> 1] = halved.get(slot >> 1, 0) + times
     return halved

@@ -36,6 +36,7 @@ _HOLES = re.compile(r"<\*>(?:(?:,? |, ?|[/%#@])<\*>)+")
 _LIST = re.compile(r"\[(?:[^\[\]{}()=:,\"]{1,64}, ?)+[^\[\]{}()=:,\"]{1,64}\]")
 _OBJECT = re.compile(r"(?<=[\w>])\(((?:[\w.]+=[^()=]*,? ?){2,})\)")
 _FIELD = re.compile(r"([\w.]+=)([^,()=\[\]{}]*)(?=,|\Z)")
+_DOTTED = re.compile(r"[a-z]\.[a-z]")
 _HOST = re.compile(
     r"(?<![\w.@/$])(?:[a-zA-Z][\w\-]*\.){2,}[a-zA-Z]{2,}:<\*>|(?<![\w.])(?:[\w\-]+\.)+(?:com|net|org|io|local|internal)(?![\w.])"
 )
@@ -47,7 +48,9 @@ def tidy(text: str) -> str:
         text = _LIST.sub(_tidy_list, text)
     if "(" in text and "=" in text:
         text = _OBJECT.sub(lambda found: f"({_FIELD.sub(_tidy_field, found[1])})", text)
-    return _HOLES.sub(HOLE, _HOST.sub(HOLE, text))
+    if _DOTTED.search(text):
+        text = _HOST.sub(HOLE, text)
+    return _HOLES.sub(HOLE, text) if text.count(HOLE) > 1 else text
 
 
 def _tidy_list(found: re.Match[str]) -> str:
