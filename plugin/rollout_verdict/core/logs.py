@@ -10,11 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from rollout_verdict.core.comparison import Interval, LogChange, LogComparison, LogOutcome
 from rollout_verdict.core.counts import Habit, ratio_interval
-from rollout_verdict.core.evidence import Level, LogEvidence, LogPattern, MetricEvidence
+from rollout_verdict.core.evidence import Level, LogEvidence, LogPattern, MetricEvidence, PodLog
 from rollout_verdict.core.exposure import Exposure, derive_exposure
 from rollout_verdict.core.log_policy import LogPolicy
 from rollout_verdict.core.rows import Row, build_rows, is_error, total
@@ -59,11 +58,12 @@ def judge_logs(
     rows, habit = build_rows(logs, exposure, policy)
     work = exposure.total if exposure.unit == "requests" else events.map(float)
     scene = _Scene(exposure=exposure, habit=habit, work=work, events=events, policy=policy)
-    changes = [_change(row, scene) for row in rows]
-    changes = _broken(changes, rows, scene)
+    singles = [row for row in rows if not row.members]
+    changes = [_change(row, scene) for row in singles]
+    changes = _excuse_replaced(_broken(changes, singles, scene), scene)
     changes += _missing(changes, logs, scene)
-    changes = _excuse_replaced(changes, scene)
-    silence = _too_little(logs, window, scene)
+    changes += [_change(row, scene) for row in rows if row.members]
+    silence = _too_little(scene) or _short_lived(logs, window, scene)
     if silence:
         changes = [_not_missed(change) for change in changes]
     changes = _tell_families(changes, policy)
@@ -194,30 +194,46 @@ def _per(rate: Pair[float], unit: str) -> str:
 
 
 def _excuse_replaced(changes: Sequence[LogChange], scene: _Scene) -> list[LogChange]:
-    """Return the changes, lost messages excused as long as new ones of the same weight come in their place.
+    """Return the changes, without alarm over messages that only took the place of others of the same weight.
 
-    A new format, new wording or moved code takes messages away and puts as many others there; the largest loss is set
-    against them first. Failures do not stand in for what was lost.
+    A new format, new wording or moved code takes messages away and puts as many others there. The most frequent are set
+    against each other first. An error never stands in for a lost everyday message, nor the other way round.
     """
-    spare = sum(c.rate.canary or 0.0 for c in changes if _brand_new(c) and not speaks_of_failure(c.pattern))
-    excused: dict[int, LogChange] = {}
-    lost = [(c.rate.stable or 0.0, index) for index, c in enumerate(changes) if _sorely_missed(c)]
-    for rate, index in sorted(lost, key=lambda one: (-one[0], one[1])):
-        if spare * scene.policy.replaced_ratio < rate:
-            continue
-        spare -= rate
-        reason = f"{changes[index].reason}; as many new messages come in its place"
-        excused[index] = replace(changes[index], severity=Severity.INFO, reason=reason)
-    return [excused.get(index, change) for index, change in enumerate(changes)]
+    ratio = scene.policy.replaced_ratio
+    excused = list(changes)
+    for weight in sorted({_weight(change.pattern) for change in changes}):
+        mine = [(index, change) for index, change in enumerate(changes) if _weight(change.pattern) == weight]
+        fresh = sum(change.rate.canary or 0.0 for _, change in mine if not change.events.stable)
+        gone = sum(change.rate.stable or 0.0 for _, change in mine if not change.events.canary)
+        for index, change in sorted(mine, key=lambda one: (-_loudest(one[1]), one[0])):
+            if change.severity is not Severity.FAIL:
+                continue
+            if change.outcome is LogOutcome.VANISHED and fresh * ratio >= (change.rate.stable or 0.0):
+                fresh -= change.rate.stable or 0.0
+                note = "as many new messages come in its place"
+            elif change.outcome is LogOutcome.NEW and gone * ratio >= (change.rate.canary or 0.0):
+                gone -= change.rate.canary or 0.0
+                note = "as many of the same weight are gone in its place"
+            else:
+                continue
+            excused[index] = replace(change, severity=Severity.INFO, reason=f"{change.reason}; {note}")
+    return excused
 
 
-def _brand_new(change: LogChange) -> bool:
-    calm = change.pattern.level in (Level.INFO, Level.UNKNOWN) and not is_error(change.pattern)
-    return calm and change.events.stable == 0
+def _loudest(change: LogChange) -> float:
+    return max(change.rate.stable or 0.0, change.rate.canary or 0.0)
 
 
-def _sorely_missed(change: LogChange) -> bool:
-    return change.severity is Severity.FAIL and change.outcome is LogOutcome.VANISHED
+def _weight(pattern: LogPattern) -> str:
+    """Return what a message has to share with another one to take its place."""
+    classes = [status for status in pattern.status.split(",") if status in ("4xx", "5xx")]
+    if classes:
+        return classes[0]
+    if is_error(pattern):
+        return "error"
+    if pattern.level in (Level.TRACE, Level.DEBUG):
+        return "debug"
+    return f"{'failure' if speaks_of_failure(pattern) else 'calm'} {max(pattern.level, Level.INFO)}"
 
 
 def _not_missed(change: LogChange) -> LogChange:
@@ -231,7 +247,7 @@ def _broken(changes: Sequence[LogChange], rows: Sequence[Row], scene: _Scene) ->
     steps = [
         Step(name=index, cells=_cells(row.pattern))
         for index, row in enumerate(rows)
-        if not row.members and row.stratum == 2 and row.pattern.level in (Level.INFO, Level.UNKNOWN)
+        if row.stratum == 2 and row.pattern.level in (Level.INFO, Level.UNKNOWN)
     ]
     told = list(changes)
     for one in broken_steps(steps, scene.policy):
@@ -283,6 +299,9 @@ def _missing(changes: Sequence[LogChange], logs: LogEvidence, scene: _Scene) -> 
         return []
     pattern = total("steps that every stable pod takes", Level.INFO, "", [changes[i].pattern for i in seen.names])
     stable = sum(pattern.counts.stable)
+    fresh = sum(c.rate.canary or 0.0 for c in changes if not c.events.stable and _weight(c.pattern) == _weight(pattern))
+    if fresh * policy.replaced_ratio >= stable / worked.stable:
+        return []
     return [
         LogChange(
             id="",
@@ -333,7 +352,7 @@ def _importance(change: LogChange) -> tuple[object, ...]:
     )
 
 
-def _too_little(logs: LogEvidence, window: Window | None, scene: _Scene) -> str:
+def _too_little(scene: _Scene) -> str:
     """Return why a side says too little to miss anything, "" when it says enough."""
     policy, events, requests = scene.policy, scene.events, scene.exposure.requests
     for name, count in (("canary", events.canary), ("stable", events.stable)):
@@ -341,26 +360,44 @@ def _too_little(logs: LogEvidence, window: Window | None, scene: _Scene) -> str:
             return f"{name} logged {count} events, fewer than {policy.min_events}"
     if requests is not None and requests < policy.min_requests:
         return f"the canary served {requests:.0f} requests, fewer than {policy.min_requests:.0f}"
-    if window is not None:
-        covered = max(_covered(pod.first, pod.last, window) for pod in logs.pods.canary)
-        usual = median([_covered(pod.first, pod.last, window) for pod in logs.pods.stable])
-        if covered < policy.min_coverage * usual:
-            return f"the canary logged for {covered:.0f} s only, stable pods for {usual:.0f} s"
     return ""
+
+
+def _short_lived(logs: LogEvidence, window: Window | None, scene: _Scene) -> str:
+    """Return that the canary's log covers too little of the time, "" when it covers enough.
+
+    A log that stops amid errors is not a short life but a failure: then what it lacks is lost.
+    """
+    if window is None:
+        return ""
+    covered = max(_covered(pod, window) for pod in logs.pods.canary)
+    usual = median([_covered(pod, window) for pod in logs.pods.stable])
+    failed = _failed(logs, scene)
+    amid_errors = failed.canary >= scene.policy.failure_share and failed.canary > failed.stable
+    if covered >= scene.policy.min_coverage * usual or amid_errors:
+        return ""
+    return f"the canary logged for {covered:.0f} s only, stable pods for {usual:.0f} s"
+
+
+def _failed(logs: LogEvidence, scene: _Scene) -> Pair[float]:
+    """Return the share of each side's events that are errors, traces or server failures."""
+    errors = [pattern.counts for pattern in logs.patterns if is_error(pattern)]
+    return Pair(
+        stable=sum(sum(counts.stable) for counts in errors) / scene.events.stable,
+        canary=sum(sum(counts.canary) for counts in errors) / scene.events.canary,
+    )
 
 
 def _both_failing(logs: LogEvidence, scene: _Scene) -> str:
     """Return that both sides fail alike when they do: then there is no healthy side to compare with."""
-    failed = Pair(
-        stable=sum(sum(p.counts.stable) for p in logs.patterns if is_error(p)) / scene.events.stable,
-        canary=sum(sum(p.counts.canary) for p in logs.patterns if is_error(p)) / scene.events.canary,
-    )
+    failed = _failed(logs, scene)
     if min(failed.stable, failed.canary) < scene.policy.both_failing_share:
         return ""
     return f"both sides fail alike: {failed.canary:.0%} of canary and {failed.stable:.0%} of stable events are errors"
 
 
-def _covered(first: datetime | None, last: datetime | None, window: Window) -> float:
-    if first is None or last is None:
+def _covered(pod: PodLog, window: Window) -> float:
+    """Return the seconds of the window between the first and the last line of a pod."""
+    if pod.first is None or pod.last is None:
         return 0.0
-    return max(0.0, (min(last, window.end) - max(first, window.start)).total_seconds())
+    return max(0.0, (min(pod.last, window.end) - max(pod.first, window.start)).total_seconds())
