@@ -26,7 +26,8 @@ class ReducePolicy:
     calm_samples: int = 1  # of a pattern below
     buckets: int = 10  # of the window; without one, powers of two seconds that give up to twice as many
     block: int = 524_288  # lines are worked on in blocks of this size
-    probe_lines: int = 500  # the first lines tell whether lines carry a header
+    probe_lines: int = 500  # the first lines tell whether lines carry a header ...
+    probe: int = 262_144  # ... or those in the first bytes, where lines are long
     headed_share: float = 0.6  # share of headed lines above which others continue the event before
     cache: int = 8_388_608  # text of skeletons that is remembered
     merge: templates.MergePolicy = field(default_factory=templates.MergePolicy)

@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from rollout_verdict.core import templates
+from rollout_verdict.core.clock import instant
 from rollout_verdict.core.evidence import Level, LogEvidence, LogKind, LogPattern, LogSample, PodLog
 from rollout_verdict.core.lines import Key, LineReader, ReducePolicy
-from rollout_verdict.core.stream import Found, LogStream, instant
+from rollout_verdict.core.stream import Found, LogStream
 from rollout_verdict.core.values import Pair, Side, Window
 
 __all__ = ["LogReducer", "LogStream", "ReducePolicy", "reduce_logs"]
@@ -67,7 +68,9 @@ class LogReducer:
 
     def _pod_log(self, side: Side, pod: str) -> PodLog:
         streams = [stream for stream in self._streams if (stream.side, stream.pod) == (side, pod)]
-        times = [moment for s in streams for moment in (instant(s.first), instant(s.last)) if moment is not None]
+        times = [
+            moment for s in streams for moment in (instant(s.clock.first), instant(s.clock.last)) if moment is not None
+        ]
         return PodLog(
             pod=pod,
             containers=tuple(sorted({stream.container for stream in streams})),
@@ -78,7 +81,7 @@ class LogReducer:
             first=min(times, default=None),
             last=max(times, default=None),
             partial="; ".join(sorted({stream.partial for stream in streams if stream.partial})),
-            outside_lines=sum(stream.outside for stream in streams),
+            outside_lines=sum(stream.clock.outside for stream in streams),
         )
 
     def _buckets(self) -> tuple[tuple[datetime, ...], dict[LogStream, tuple[int, int]]]:

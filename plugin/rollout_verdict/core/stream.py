@@ -1,31 +1,24 @@
 """Streams: the bytes of one container's log, cut anywhere, counted as events under keys."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from itertools import compress, count
 from operator import itemgetter
 from typing import NamedTuple, cast
 
 from rollout_verdict.core import events
+from rollout_verdict.core.clock import Clock
 from rollout_verdict.core.events import Role
 from rollout_verdict.core.evidence import Level
 from rollout_verdict.core.lines import Key, Line, LineReader
 from rollout_verdict.core.mask import plain_ids, skeleton
 from rollout_verdict.core.values import Side, Window
 
-_STAMP = re.compile(
-    rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})(?: |\Z)"
-)
-_FIXED = 31  # bytes of the kubelet's "2006-01-02T15:04:05.000000000Z "
 # Lines of these roles are events of their own unless an event of several lines is open before them.
 _ALONE = frozenset((Role.START, Role.LOUD, Role.JSON))
 _MOST_SLOTS = 64
-_MOST_SECONDS = 100_000  # remembered times of one stream
-_index = itemgetter(0)
-_SECOND = timedelta(seconds=1)
+_place = itemgetter(0)
 _LOOSE = frozenset((Role.PLAIN, Role.JSON))
 
 
@@ -93,24 +86,20 @@ class LogStream:
         timestamps: bool | None,
     ) -> None:
         self.side, self.pod, self.container = side, pod, container
-        self.size = self.lines = self.outside = self.events = self.cut = self.coarse = 0
-        self.first: bytes = b""
-        self.last: bytes = b""
+        self.size = self.lines = self.events = self.cut = self.coarse = 0
         self.partial = ""
         self.found: dict[Key, Found] = {}
         self.shift = 0  # without a window, slots are ``epoch seconds >> shift``
         self._reader = reader
         self._policy = reader.policy
         self._window = window
-        self._stamped = timestamps
+        self.clock = Clock(window, reader.policy.buckets, stamped=timestamps)
         self._headed = False
         self._probe: list[bytes] | None = []
         self._pending: list[bytes] = []
         self._held = 0
-        self._stamp = b""
         self._open: _Open | None = None
         self._closed = False
-        self._slot_of: dict[bytes, int | None] = {}
         self.span = (1 << 62, -(1 << 62))
 
     def feed(self, chunk: bytes) -> None:
@@ -166,16 +155,14 @@ class LogStream:
         size = 0
         for number, line in enumerate(lines, 1):
             size += len(line)
-            if number >= self._policy.probe_lines or size >= self._policy.block:
+            if number >= self._policy.probe_lines or size >= self._policy.probe:
                 return lines[:number]
         return []
 
     def _look(self, lines: list[bytes]) -> None:
         """Find out whether lines carry the kubelet's time and a header of their own."""
-        if self._stamped is None:
-            first = next((line for line in lines if line.strip()), b"")
-            self._stamped = _STAMP.match(first) is not None
-        contents = self._strip(lines)[0] if self._stamped else lines
+        self.clock.look(lines)
+        contents = self.clock.strip(lines)[0] if self.clock.stamped else lines
         headed = runs = 0
         before = Role.BLANK
         for line in self._read(contents)[0]:
@@ -185,40 +172,17 @@ class LogStream:
                 runs += 1
             before = line.role
         self._headed = headed >= self._policy.headed_share * (headed + runs) and headed > 1
-        self._stamp = b""
-
-    def _strip(self, lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
-        """Part lines into contents and stamps, the latter as "2006-01-02T15:04:05.000000000Z", UTC."""
-        firsts = [line[:_FIXED] for line in lines]
-        shape = b"0000-00-00T00:00:00.000000000Z \n"
-        if skeleton(b"\n".join(firsts)) + b"\n" == shape * len(lines):
-            self._stamp = firsts[-1][:-1]
-            return [line[_FIXED:] for line in lines], [first[:-1] for first in firsts]
-        contents, stamps = [], []
-        for line in lines:
-            found = _STAMP.match(line)
-            if found:
-                self._stamp = _normal(found[1], found[2] or b"", found[3])
-                line = line[found.end() :]  # noqa: PLW2901 - the stamp is taken off
-            contents.append(line)
-            stamps.append(self._stamp)
-        return contents, stamps
 
     def _work(self, lines: list[bytes]) -> None:
         """Count the events of some whole lines; the last one stays open."""
         stamps: list[bytes] = []
         slots: list[int | None] = []
-        if self._stamped:
-            lines, stamps = self._strip(lines)
-            if self._window is not None:
-                lines, stamps = self._inside(lines, stamps, self._window)
+        if self.clock.stamped:
+            lines, stamps = self.clock.inside(*self.clock.strip(lines))
             if not lines:
                 return
-            times = sorted(stamp for stamp in (min(filter(None, stamps), default=b""), max(stamps)) if stamp)
-            if times:
-                self.first = min(self.first or times[0], times[0])
-                self.last = max(self.last, times[-1])
-            slots = self._slots([stamp[:19] for stamp in stamps])
+            self.clock.note(stamps)
+            slots = self.clock.slots(stamps)
         self.lines += len(lines)
         read, datas = self._read(lines)
         block = _Block(lines, datas, read, stamps, slots)
@@ -305,9 +269,7 @@ class LogStream:
 
     def _count(self, block: _Block, tally: Tally, done: list[_Done], spent: set[int]) -> None:
         """Add finished events to the table, and keep the first ones of each key."""
-        read, slots = block.read, block.slots
-        self.events += len(done) + len(read) - len(spent)
-        firsts: list[_Done] = []
+        self.events += len(done) + len(block.read) - len(spent)
         counts: dict[tuple[Key, int | None], int] = defaultdict(int)
         asked: set[Line] = set()  # lines to look at one by one: codes decide on the key, or samples are wanted
         for (line, slot), times in tally.items():
@@ -317,9 +279,27 @@ class LogStream:
                 counts[line.key, slot] += times
                 if self._hungry(line.key):
                     asked.add(line)
+        firsts = self._ask(block, asked, spent, counts) if asked else []
+        for event in done:
+            counts[event.key, event.slot] += 1
+        instead = self._keep(sorted(firsts + done, key=_place))
+        for (key, slot), times in counts.items():
+            found = self.found.get(key)
+            if found is None:
+                self.coarse += times
+                found = self.found[instead[key]]
+            found.count += times
+            if slot is not None:
+                self._place(found, slot, times)
+
+    def _ask(
+        self, block: _Block, asked: set[Line], spent: set[int], counts: dict[tuple[Key, int | None], int]
+    ) -> list[_Done]:
+        """Look at lines one by one: count those whose codes decide on the key, return those wanted as samples."""
+        read, datas, slots, key_of = block.read, block.datas, block.slots, self._reader.key_of
+        firsts: list[_Done] = []
         hungry: dict[Key, bool] = {}
-        datas, key_of = block.datas, self._reader.key_of
-        for index in compress(count(), map(asked.__contains__, read)) if asked else ():
+        for index in compress(count(), map(asked.__contains__, read)):
             if index in spent:
                 continue
             line, slot = read[index], slots[index] if slots else None
@@ -333,19 +313,7 @@ class LogStream:
                 wants = hungry[key] = self._hungry(key)
             if wants:
                 firsts.append(_Done(index, key, slot, block.stamps[index] if slots else b"", block.lines[index]))
-        for event in done:
-            counts[event.key, event.slot] += 1
-        firsts += done
-        firsts.sort(key=_index)
-        instead = self._keep(firsts)
-        for (key, slot), times in counts.items():
-            found = self.found.get(key)
-            if found is None:
-                self.coarse += times
-                found = self.found[instead[key]]
-            found.count += times
-            if slot is not None:
-                self._place(found, slot, times)
+        return firsts
 
     def _hungry(self, key: Key) -> bool:
         found = self.found.get(key)
@@ -380,49 +348,6 @@ class LogStream:
             slot >>= self.shift
         found.slots[slot] = found.slots.get(slot, 0) + count
 
-    def _slots(self, seconds: list[bytes]) -> list[int | None]:
-        """Return the slot of each second: of the window, or the epoch second itself."""
-        known = self._slot_of
-        if len(known) > _MOST_SECONDS:
-            known.clear()
-        for second in set(seconds):
-            if second not in known:
-                known[second] = self._slot(second)
-        return [known[second] for second in seconds]
-
-    def _slot(self, second: bytes) -> int | None:
-        moment = instant(second + b"Z")
-        if moment is None:
-            return None
-        if self._window is None:
-            return int(moment.timestamp())
-        share = (moment - self._window.start).total_seconds() / self._window.seconds
-        return min(self._policy.buckets - 1, max(0, int(share * self._policy.buckets)))
-
-    def _inside(self, lines: list[bytes], stamps: list[bytes], window: Window) -> tuple[list[bytes], list[bytes]]:
-        """Leave out lines whose time is known to be outside the window."""
-        verdicts: dict[bytes, bool | None] = {}
-        for second in {stamp[:19] for stamp in stamps}:
-            moment = instant(second + b"Z")
-            if moment is None or window.start <= moment < window.end - _SECOND:
-                verdicts[second] = True
-            elif moment <= window.start - _SECOND or moment >= window.end:
-                verdicts[second] = False
-            else:
-                verdicts[second] = None  # the fraction decides
-        if all(verdicts.values()):
-            return lines, stamps
-        kept = []
-        for index, stamp in enumerate(stamps):
-            verdict = verdicts[stamp[:19]]
-            if verdict is None:
-                moment = instant(stamp)
-                verdict = moment is None or window.start <= moment < window.end
-            if verdict:
-                kept.append(index)
-        self.outside += len(lines) - len(kept)
-        return [lines[index] for index in kept], [stamps[index] for index in kept]
-
 
 def _tally(read: list[Line], slots: list[int | None]) -> Tally:
     """Count lines by slot."""
@@ -439,23 +364,6 @@ def _has_longer(data: bytes, longest: int) -> bool:
         if start == 0:
             return True
     return False
-
-
-def instant(stamp: bytes) -> datetime | None:
-    """Read an RFC 3339 time of a stream, None for "" and for impossible ones (month 13)."""
-    try:
-        return datetime.fromisoformat(stamp.decode("ascii")).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _normal(second: bytes, fraction: bytes, zone: bytes) -> bytes:
-    """Write a time as the kubelet does: nanoseconds, UTC."""
-    if zone != b"Z":
-        moment = instant(second + zone)
-        if moment is not None:
-            second = moment.strftime("%Y-%m-%dT%H:%M:%S").encode("ascii")
-    return second + b"." + fraction[:9].ljust(9, b"0") + b"Z"
 
 
 def _halved(slots: dict[int, int]) -> dict[int, int]:

@@ -33,7 +33,8 @@ _TELLING = re.compile(
 )
 _LETTER = re.compile(r"[A-Za-z]{2}")
 _HOLES = re.compile(r"<\*>(?:(?:,? |, ?|[/%#@])<\*>)+")
-_LIST = re.compile(r"\[(?:[^\[\]{}()=:,\"]{1,64}, ?)+[^\[\]{}()=:,\"]{1,64}\]")
+# The comma stands outside the class, so that there is one way to match: two would be exponential on a list without end.
+_LIST = re.compile(r"\[[^\[\]{}()=:,\"]{1,64}(?:,[^\[\]{}()=:,\"]{1,64})+\]")
 _OBJECT = re.compile(r"(?<=[\w>])\(((?:[\w.]+=[^()=]*,? ?){2,})\)")
 _FIELD = re.compile(r"([\w.]+=)([^,()=\[\]{}]*)(?=,|\Z)")
 _DOTTED = re.compile(r"[a-z]\.[a-z]")
