@@ -21,6 +21,7 @@ class Kind(StrEnum):
     FRACTION = "fraction"  # a ratio that no request count stands behind: absolute shift
     MEMORY = "memory"  # what matters is whether it grows without end
     EVENTS = "events"  # a counter of bad things: its increase
+    FAULTS = "faults"  # bad things by number or rate: the level, per request where requests are known
     STATE = "state"  # 0 or 1: the share of time in the bad state
     YIELD = "yield"  # good outcomes a second: judged against what came in
     TRAFFIC = "traffic"  # requests that come in: how much the other metrics stand on
@@ -43,6 +44,7 @@ class Family(StrEnum):
 FAMILIES = {
     Kind.LATENCY: Family.LATENCY,
     Kind.SHARE: Family.ERRORS,
+    Kind.FAULTS: Family.ERRORS,
     Kind.CPU: Family.CPU,
     Kind.MEMORY: Family.MEMORY,
     Kind.EVENTS: Family.HEALTH,
@@ -61,8 +63,9 @@ _SCALES = {
     "bytes": 1.0 / 2**20, "b": 1.0 / 2**20, "kib": 1.0 / 2**10, "mib": 1.0, "gib": 2.0**10,
     "kb": 1e3 / 2**20, "mb": 1e6 / 2**20, "gb": 1e9 / 2**20,
 }  # fmt: skip
-_TIMES = frozenset({"seconds", "second", "s", "milliseconds", "millisecond", "ms", "microseconds", "us"})
-_TIMES_AND_NANO = _TIMES | {"nanoseconds", "ns"}
+_TIMES = frozenset(
+    {"seconds", "second", "s", "milliseconds", "millisecond", "ms", "microseconds", "us", "nanoseconds", "ns"}
+)
 _RATIOS = frozenset({"ratio", "percent", "percentage", "%"})
 _SIZES = frozenset({"bytes", "b", "kib", "mib", "gib", "kb", "mb", "gb"})
 
@@ -72,61 +75,81 @@ _BAD_EVENTS = "restart restarts oom ooms oomkills panic panics crash crashes evi
 _MEMORY = "memory mem heap rss resident working_set"
 _CPU = "cpu processor"
 _STATE = "ready up healthy"
+_ELSEWHERE = "client upstream downstream outbound egress db database sql redis eventloop gc pause"
 _INBOUND = "request requests rps job jobs message messages span spans received hits http grpc transactions"
-_OUTBOUND = "db database sql query queries upstream downstream outbound egress client redis cache calls fetches syscall"
+_OUTBOUND = "db database sql query queries upstream downstream outbound egress client redis cache fetches"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
-    """A metric's kind, the factor to its base unit and whether higher is worse (after ``flip``).
+    """A metric's kind, the factor to its base unit and its bad direction: +1, -1, or 0.
 
-    ``flip`` marks a share of good outcomes, judged as one minus itself. ``per_second`` tells rates from
-    counts.
+    ``flip`` marks a share of good outcomes, judged as one minus itself. ``counter`` marks a running total, judged by
+    its increase. ``per_second`` tells rates from counts. ``quantile`` is which one the name speaks of, 0 for any
+    other metric. ``elsewhere`` marks times that users do not wait for as such: the pod's own calls, pauses of the
+    runtime.
     """
 
     kind: Kind
     scale: float
     worse: int
     flip: bool
+    counter: bool
     per_second: bool
+    quantile: float
+    elsewhere: bool
 
 
 def quantity(meta: MetricMeta) -> Quantity:
     """Return how a metric is to be read."""
     unit = meta.unit.strip().lower()
     words = f"_{re.sub(r'[^a-z0-9]+', '_', meta.name.lower())}_"
-
-    def says(vocabulary: str) -> bool:
-        return any(f"_{word}_" in words for word in vocabulary.split())
-
-    per_second = unit.endswith("per_second")
     worse = {Direction.HIGHER_IS_WORSE: 1, Direction.LOWER_IS_WORSE: -1, Direction.NEUTRAL: 0}[meta.direction]
-    flip = False
-    if worse == 0:
-        counts = per_second or unit in {"count", ""}
-        if counts and says(_OUTBOUND):
-            kind = Kind.DEMAND
-        elif counts and (says(_INBOUND) or unit == "requests_per_second"):
-            kind = Kind.TRAFFIC
-        else:
-            kind = Kind.OTHER
-    elif unit == "bool" or (says(_STATE) and unit in {"", "count"}):
-        kind = Kind.STATE
-    elif unit in _RATIOS:
-        flip = worse < 0 and says(_GOOD)
-        kind = Kind.SHARE if flip or (worse > 0 and says(_BAD)) else Kind.CPU if says(_CPU) else Kind.FRACTION
-    elif says(_MEMORY) or unit in _SIZES:
-        kind = Kind.MEMORY
-    elif unit in _TIMES_AND_NANO:
-        kind = Kind.LATENCY
-    elif says(_CPU) or unit in {"cores", "millicores"}:
-        kind = Kind.CPU
-    elif worse > 0 and not per_second and (says(_BAD_EVENTS) or words.endswith("_total_")):
-        kind = Kind.EVENTS
-    elif worse < 0 and per_second:
-        kind = Kind.YIELD
-    else:
-        kind = Kind.LEVEL
+    kind = _kind(unit, words, worse)
+    flip = kind is Kind.SHARE and worse < 0
+    counter = words.endswith("_total_") and kind is not Kind.EVENTS and unit in {"", "count", *_TIMES, *_SIZES}
     return Quantity(
-        kind=kind, scale=_SCALES.get(unit, 1.0), worse=1 if flip else worse, flip=flip, per_second=per_second
+        kind=kind,
+        scale=_SCALES.get(unit, 1.0),
+        worse=1 if flip or kind is Kind.DEMAND else worse,
+        flip=flip,
+        counter=counter,
+        per_second=counter or unit.endswith("per_second"),
+        quantile=_quantile(words),
+        elsewhere=kind is Kind.LATENCY and _says(words, _ELSEWHERE),
     )
+
+
+def _kind(unit: str, words: str, worse: int) -> Kind:
+    """Return the first kind whose description fits."""
+    counts = unit.endswith("per_second") or unit in {"count", ""}
+    ratio = unit in _RATIOS
+    cpu = _says(words, _CPU)
+    good, bad = worse < 0 and _says(words, _GOOD), worse > 0 and _says(words, _BAD)
+    fits = (
+        (Kind.DEMAND, worse == 0 and counts and _says(words, _OUTBOUND)),
+        (Kind.TRAFFIC, worse == 0 and (unit == "requests_per_second" or (counts and _says(words, _INBOUND)))),
+        (Kind.OTHER, worse == 0),
+        (Kind.STATE, unit == "bool" or (unit in {"", "count"} and _says(words, _STATE))),
+        (Kind.SHARE, ratio and (good or bad)),
+        (Kind.CPU, cpu and (ratio or unit in {"cores", "millicores", ""} or words.endswith("_total_"))),
+        (Kind.FRACTION, ratio),
+        (Kind.MEMORY, unit in _SIZES or _says(words, _MEMORY)),
+        (Kind.LATENCY, unit in _TIMES),
+        (Kind.CPU, unit in {"cores", "millicores"}),
+        (Kind.EVENTS, worse > 0 and counts and _says(words, _BAD_EVENTS)),
+        (Kind.FAULTS, worse > 0 and counts and bad),
+        (Kind.YIELD, worse < 0 and counts),
+    )
+    return next((kind for kind, fit in fits if fit), Kind.LEVEL)
+
+
+def _says(words: str, vocabulary: str) -> bool:
+    return any(f"_{word}_" in words for word in vocabulary.split())
+
+
+def _quantile(words: str) -> float:
+    if "_max_" in words:
+        return 0.999
+    found = re.search(r"_(?:p|quantile_|percentile_)(\d{2,4})_", words)
+    return float(f"0.{found.group(1)}") if found else 0.0

@@ -21,6 +21,7 @@ class MetricPolicy:
     # How sure a difference has to be
     fail_p: float = 0.01  # after Holm's correction: one needless rollback in a hundred healthy canaries, at most
     warn_p: float = 0.01  # uncorrected: a warning alone decides nothing
+    severe_p: float = 0.005  # uncorrected: enough for a shift of the severe size, whose harm is beyond dispute
     interval_level: float = 0.95  # of the intervals that are shown
 
     # How much there has to be
@@ -32,13 +33,16 @@ class MetricPolicy:
     settled_samples: int = 8  # the warm-up is only left out when this many samples remain
 
     # The yardstick before any data: how far healthy pods, and blocks of one pod, lie apart (log scale: 0.1 is 10 %)
-    latency_prior: Prior = field(default_factory=lambda: Prior(between=0.1, within=0.2, weight=4.0))
+    latency_prior: Prior = field(default_factory=lambda: Prior(between=0.05, within=0.2, weight=8.0))
     cpu_prior: Prior = field(default_factory=lambda: Prior(between=0.15, within=0.2, weight=4.0))
-    level_prior: Prior = field(default_factory=lambda: Prior(between=0.2, within=0.3, weight=4.0))
-    work_prior: Prior = field(default_factory=lambda: Prior(between=0.05, within=0.1, weight=4.0))
+    level_prior: Prior = field(default_factory=lambda: Prior(between=0.2, within=0.3, weight=8.0))
+    work_prior: Prior = field(default_factory=lambda: Prior(between=0.05, within=0.1, weight=8.0))
     fraction_prior: Prior = field(default_factory=lambda: Prior(between=0.03, within=0.05, weight=4.0))
     growth_prior: Prior = field(default_factory=lambda: Prior(between=0.05, within=0.02, weight=4.0))
     scatter_weight: float = 4.0  # imaginary stable pods whose failures scatter as chance has it
+
+    tail_requests: float = 8.0  # requests beyond a quantile in a block at which its variance is twice a median's
+    usual_requests: float = 100.0  # in a block, where no traffic metric tells
 
     # What is worth a warning and a rollback
     latency_floor: Floor = field(default_factory=lambda: Floor(warn=0.15, fail=0.25, least=0.002))
@@ -53,10 +57,11 @@ class MetricPolicy:
     share_ratio: float = 1.5  # a failure share must also be this many times stable's
     partial_factor: float = 2.0  # a shift in a part of the window must be this many times larger
     steady_share: float = 0.6  # of the steps must go up before growth is a trend
+    severe_factor: float = 5.0  # a shift of this many times stable's level is severe
+    events_fail: float = 2.0  # one restart may be bad luck, two are a habit
     down_fail: float = 0.25  # share of time a settled pod may not be ready
     down_warn: float = 0.05
     both_failing_share: float = 0.5  # when half of both sides' requests fail there is no healthy side to compare with
-    collapse_ratio: float = 0.2  # traffic that falls below this share of what it was, while stable's does not
 
     # Smallest quantity that matters, added before logarithms are taken so that noise near zero stays small
     latency_grain: float = 0.001  # seconds

@@ -1,4 +1,4 @@
-"""Are more of the canary's requests failing than of the stable pods'?
+"""Whether more of the canary's requests fail than of the stable pods'.
 
 Counts are rebuilt from the share and the request rate, stratified by blocks of time so that trouble which
 hits everybody cancels (Mantel & Haenszel 1959), and deflated by how much the stable pods scatter beyond
@@ -17,8 +17,7 @@ Cell = tuple[float, float]  # failures, requests
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareShift:
-    """Failure shares of both sides, their difference with its interval, and the one-sided p for more on the
-    canary.
+    """Failure shares of both sides and their difference with its interval; ``p`` is one-sided for more on the canary.
 
     ``dispersion`` is the factor by which counts were deflated, ``requests`` what the shares stand on.
     """

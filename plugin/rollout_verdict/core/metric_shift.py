@@ -1,4 +1,4 @@
-"""Is the canary's level further from stable than stable pods are from each other?
+"""Whether the canary is further from stable than stable pods are from each other.
 
 Block by block the canary is held against the mean of the stable pods, so that what happens to everybody at
 the same time cancels. The yardstick is the spread between stable pods and between their blocks, each steadied
@@ -12,14 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rollout_verdict.core.metric_blocks import Row
-from rollout_verdict.core.statistics import student_cdf, student_quantile
+from rollout_verdict.core.statistics import median, student_cdf, student_quantile
 from rollout_verdict.core.values import Pair
+
+_TROUBLE = 3.0  # deviations of a block that the mean of stable pods does not leave by chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prior:
-    """What is expected before any data: deviations between pods and between blocks of one pod, and their
-    weight.
+    """What is expected before any data: deviations between pods and between blocks of one pod, and their weight.
 
     ``weight`` is in degrees of freedom: with 4, the prior counts as much as five stable pods.
     """
@@ -33,23 +34,42 @@ class Prior:
 class Shift:
     """A shift canary - stable on the scale of the rows.
 
-    ``low`` and ``high`` bound it at the level asked for. ``strength`` is the shift in standard errors. ``p``
-    is one-sided towards the worse side. ``first`` and ``count`` say which blocks it was found in, of
-    ``blocks``.
+    ``error`` is its standard error on ``df`` degrees of freedom. ``p`` is one-sided towards the worse side. ``first``
+    and ``count`` say which blocks it was found in, of ``blocks``.
     """
 
     value: float
-    low: float
-    high: float
-    strength: float
+    error: float
+    df: float
     p: float
     first: int
     count: int
     blocks: int
 
+    @property
+    def partial(self) -> bool:
+        """Whether it was found in a part of the window only."""
+        return self.count < self.blocks
+
+    @property
+    def strength(self) -> float:
+        """The shift in standard errors."""
+        return self.value / self.error
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Return the bounds of the shift at a confidence level."""
+        half = student_quantile(0.5 + level / 2, self.df) * self.error
+        return self.value - half, self.value + half
+
 
 def shift(
-    rows: Pair[tuple[Row, ...]], *, worse: int, prior: Prior, noise: float, level: float
+    rows: Pair[tuple[Row, ...]],
+    *,
+    worse: int,
+    prior: Prior,
+    noise: float,
+    counts: Sequence[int] = (),
+    min_samples: int = 1,
 ) -> tuple[Shift, Shift] | None:
     """Return the shift over the whole window and in the worst run of blocks; None without a common block.
 
@@ -75,22 +95,17 @@ def shift(
 
     def judged(first: int, count: int, tests: int) -> Shift:
         chosen = [value for value in differences[first : first + count] if value is not None]
-        value = math.fsum(chosen) / len(chosen)
         if len(chosen) == kept:
-            variance = pod_variance * (1 / pods + noise / canaries)
-            df = df_between
+            variance, df = pod_variance * (1 / pods + noise / canaries), df_between
         else:
             variance = persistent * (1 / pods + 1 / canaries) + within * (1 / pods + noise / canaries) / len(chosen)
             df = df_within
-        error = math.sqrt(variance)
-        t = value / error
-        half = student_quantile(0.5 + level / 2, df) * error
-        p = min(1.0, tests * student_cdf(-worse * t, df))
-        return Shift(
-            value=value, low=value - half, high=value + half, strength=t, p=p, first=first, count=count, blocks=blocks
-        )
+        value, error = math.fsum(chosen) / len(chosen), math.sqrt(variance)
+        p = min(1.0, tests * student_cdf(-worse * value / error, df))
+        return Shift(value=value, error=error, df=df, p=p, first=first, count=count, blocks=blocks)
 
     whole = judged(0, blocks, 1)
+    calm = _calm(stable, math.sqrt(within))
     runs = [
         (first, count)
         for count in range(2, blocks)
@@ -98,9 +113,17 @@ def shift(
         if differences[first] is not None
         and differences[first + count - 1] is not None
         and sum(value is not None for value in differences[first : first + count]) > 1
+        and all(calm[first : first + count])
+        and sum(counts[first : first + count]) >= min_samples
     ]
     partial = [judged(first, count, len(runs)) for first, count in runs]
     return whole, min([whole, *partial], key=lambda one: (one.p, -one.count, one.first))
+
+
+def _calm(stable: Sequence[float | None], deviation: float) -> list[bool]:
+    """Return which blocks are free of trouble that hit stable, too: there a fault of the canary alone shows."""
+    usual = median([value for value in stable if value is not None] or [0.0])
+    return [value is None or abs(value - usual) <= _TROUBLE * deviation for value in stable]
 
 
 def _spread(rows: Sequence[Row], prior: Prior) -> tuple[float, float, float, float]:

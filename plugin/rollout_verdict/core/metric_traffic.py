@@ -3,14 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rollout_verdict.core.comparison import MetricCheck, MetricOutcome
 from rollout_verdict.core.evidence import MetricEvidence, MetricMeta, MetricSeries
-from rollout_verdict.core.metric_blocks import Row, Sample, span, step
-from rollout_verdict.core.metric_kinds import Kind, quantity
+from rollout_verdict.core.metric_blocks import Sample, covered, step
+from rollout_verdict.core.metric_kinds import Kind, Quantity, quantity
 from rollout_verdict.core.metric_policy import MetricPolicy
 from rollout_verdict.core.values import Pair, Side
-
 
 PodRates = tuple[tuple[str, tuple[Sample, ...]], ...]  # requests a second, by pod
 
@@ -37,8 +37,7 @@ NO_TRAFFIC = Traffic(name="", series=Pair(stable=(), canary=()))
 
 def requests(samples: Sequence[Sample]) -> float:
     """Return the number of requests behind samples of a rate: mean rate times the time covered."""
-    first, last = span(samples)
-    return math.fsum(value for _, value in samples) / len(samples) * (last - first + (step(samples) or 1.0))
+    return math.fsum(value for _, value in samples) / len(samples) * covered(samples)
 
 
 def traffic_of(evidence: MetricEvidence) -> tuple[Traffic, ...]:
@@ -47,7 +46,7 @@ def traffic_of(evidence: MetricEvidence) -> tuple[Traffic, ...]:
     for meta in evidence.meta:
         told = quantity(meta)
         if told.kind is Kind.TRAFFIC:
-            stable, canary = (_rates(evidence.series.of(side), meta.name, per_second=told.per_second) for side in Side)
+            stable, canary = (_rates(evidence.series.of(side), meta.name, told) for side in Side)
             found.append(Traffic(name=meta.name, series=Pair(stable=stable, canary=canary)))
     return tuple(sorted(found, key=_usefulness))
 
@@ -57,15 +56,15 @@ def _usefulness(traffic: Traffic) -> tuple[int, float, str]:
     return -known, -traffic.total(Side.STABLE) - traffic.total(Side.CANARY), traffic.name
 
 
-def _rates(series: tuple[MetricSeries, ...], name: str, *, per_second: bool) -> PodRates:
+def _rates(series: tuple[MetricSeries, ...], name: str, told: Quantity) -> PodRates:
     """Return a traffic metric by pod, label sets added up, counts in an interval divided by its length."""
     pods: dict[str, dict[float, float]] = {}
     for one in series:
-        if one.name == name and one.samples:
-            width = 1.0 if per_second else step(one.samples) or 1.0
+        samples = base_samples(one, told) if one.name == name else ()
+        width = 1.0 if told.per_second else step(samples)
+        for time, value in samples:
             at = pods.setdefault(one.pod, {})
-            for time, value in one.samples:
-                at[time] = at.get(time, 0.0) + value / width
+            at[time] = at.get(time, 0.0) + value / width
     return tuple((pod, tuple(sorted(at.items()))) for pod, at in sorted(pods.items()))
 
 
@@ -80,22 +79,10 @@ def shortfall(evidence: MetricEvidence, checks: Sequence[MetricCheck], policy: M
 
 
 def _short_lived(evidence: MetricEvidence, policy: MetricPolicy) -> str:
-    covered = {}
-    for side in Side:
-        covered[side] = max(
-            (
-                one.samples[-1][0] - one.samples[0][0] + step(one.samples)
-                for one in evidence.series.of(side)
-                if one.samples
-            ),
-            default=0.0,
-        )
-    if covered[Side.CANARY] < policy.min_coverage * covered[Side.STABLE]:
-        return (
-            f"the canary's metrics cover {covered[Side.CANARY]:.0f} s, those of stable {covered[Side.STABLE]:.0f} s: "
-            "it lived too short to be judged"
-        )
-    return ""
+    stable, canary = (max(covered(one.samples) for one in evidence.series.of(side) if one.samples) for side in Side)
+    if canary >= policy.min_coverage * stable:
+        return ""
+    return f"the canary's metrics cover {canary:.0f} s, those of stable {stable:.0f} s: it lived too short to be judged"
 
 
 def _idle(evidence: MetricEvidence, policy: MetricPolicy) -> str:
@@ -121,18 +108,23 @@ def _both_failing(checks: Sequence[MetricCheck], policy: MetricPolicy) -> str:
             failing = [1 - one.mean * told.scale if told.flip else one.mean * told.scale for one in (stable, canary)]
             if min(failing) >= policy.both_failing_share:
                 return (
-                    f"both sides are failing: {check.name} is {stable.mean:.3g} on stable and {canary.mean:.3g} on the "
-                    "canary, so there is nothing healthy to compare with"
+                    f"both sides are failing: {check.name} is {stable.mean:.3g} {check.unit} on stable and "
+                    f"{canary.mean:.3g} on the canary, so there is nothing healthy to compare with"
                 )
     return ""
 
 
-def row_of(samples: Sequence[Sample], edges: Sequence[float]) -> Row:
-    """Return requests by block of time, the mean rate of a block times its length."""
-    width = (edges[-1] - edges[0]) / (len(edges) - 1)
-    bins: list[list[float]] = [[] for _ in range(len(edges) - 1)]
-    for time, value in samples:
-        place = int((time - edges[0]) / width) if width > 0 else 0
-        if 0 <= place < len(bins):
-            bins[place].append(value)
-    return tuple(math.fsum(values) / len(values) * width if values else None for values in bins)
+def base_samples(series: MetricSeries, told: Quantity) -> tuple[Sample, ...]:
+    """Return a series in its base unit.
+
+    A share of good outcomes becomes one of bad ones. A counter becomes a rate; where it was reset, what it shows is the
+    increase (Prometheus, ``rate``).
+    """
+    if not told.counter:
+        return tuple(
+            (time, 1.0 - value * told.scale if told.flip else value * told.scale) for time, value in series.samples
+        )
+    return tuple(
+        (later[0], (later[1] - before[1] if later[1] >= before[1] else later[1]) * told.scale / (later[0] - before[0]))
+        for before, later in pairwise(series.samples)
+    )
