@@ -80,7 +80,7 @@ class RemoteMeasurer:
             return Broken(reason=_refusal(status, answer))
         if status not in (200, 201, 202):
             raise UnavailableError(_odd_status(status))
-        return _state(answer)
+        return read_state(answer)
 
     def get(self, job: Job, *, within: float) -> State | None:
         """Return the state of a measurement, None when the service does not know it."""
@@ -89,7 +89,7 @@ class RemoteMeasurer:
             return None
         if status != 200:
             raise UnavailableError(_odd_status(status))
-        return _state(answer)
+        return read_state(answer)
 
     def cancel(self, job: Job, *, within: float) -> None:
         """Stop a measurement."""
@@ -178,7 +178,7 @@ class RemoteMeasurer:
                 connection.close()
         if keep:
             self._give_back(request.base, connection)
-        return response.status, _decode(body)
+        return response.status, read_json(body)
 
     def _connect(self, base: str) -> "HTTPConnection":
         from http.client import HTTPConnection, HTTPSConnection
@@ -266,7 +266,8 @@ def _reason(error: Exception) -> str:
     return str(error)[:200] or type(error).__name__
 
 
-def _decode(body: bytes) -> Any:
+def read_json(body: bytes) -> Any:
+    """Return what the JSON of an answer says, None when it is none."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -306,7 +307,7 @@ def _job_body(job: Job) -> dict[str, Any]:
     }
 
 
-def _state(answer: Any) -> State:
+def read_state(answer: Any) -> State:
     """Return the state in an answer. One that is not understood is as good as none: never a verdict."""
     kind = answer.get("state") if isinstance(answer, dict) else None
     if kind == "running":

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from rollout_verdict.wire.errors import BadValueError
 from rollout_verdict.wire.gob_types import (
     BOOL,
+    BUILTIN_TYPES,
     BYTES,
     COMPLEX,
     FLOAT,
@@ -22,6 +23,7 @@ from rollout_verdict.wire.gob_types import (
     MAX_NAME,
     STRING,
     UINT,
+    WIRE_TYPE,
     ArrayType,
     GobType,
     MapType,
@@ -115,7 +117,7 @@ class Readers:
     def __init__(self, types: Mapping[int, GobType], type_sequence: Callable[[bytes, int], tuple[int, int]]) -> None:
         self._types = types
         self._type_sequence = type_sequence
-        self._readers: dict[tuple[int, Only | None], tuple[Reader, int]] = {}
+        self._readers: dict[tuple[int, Only | None], tuple[Reader, int]] = dict(_BUILTIN_READERS)
         self._skippers: dict[int, tuple[Skipper, int]] = {}
         self._building: set[object] = set()  # what is being made further up: recursion ends there
         self._depth = 0
@@ -135,6 +137,11 @@ class Readers:
         if data[position] != 0:
             raise BadValueError("a value that is not a struct must follow a zero byte")
         return position + 1
+
+    def prepared(self, type_id: int) -> dict[tuple[int, Only | None], tuple[Reader, int]]:
+        """Return the readers of a type and its parts, for other streams that have the very same types."""
+        self._reader(type_id, None)
+        return self._readers
 
     # ``height``, the second of each pair, is the number of calls a reader may nest.
 
@@ -378,3 +385,9 @@ def _read_name(data: bytes, position: int) -> tuple[str, int]:
     if size > MAX_NAME:
         raise BadValueError(f"an interface name of {size} bytes; at most {MAX_NAME} are accepted")
     return read_string(data, position)
+
+
+# The readers of descriptions hold no state, so all streams share them. There are no interfaces among them: how type
+# sequences are read does not matter.
+_BUILTIN_READERS: dict[tuple[int, Only | None], tuple[Reader, int]] = {}
+_BUILTIN_READERS |= Readers(BUILTIN_TYPES, read_int).prepared(WIRE_TYPE)
