@@ -102,21 +102,23 @@ def typical_spread(rows: Sequence[Counts], exposure: Amounts) -> float:
     return max(0.0, weighted / weights) if weights else 0.0
 
 
-def regularity(rows: Sequence[Counts], exposure: Amounts) -> float:
+def regularity(rows: Sequence[Counts], exposure: Amounts, least_rows: int) -> float:
     """Return how far rare events vary less between stable pods than chance would have it: 1 = chance, 0 = not at all.
 
     Pods that run one fixed workload log the same rare messages to the letter; there, a message that comes once more or
     once less is no chance. It is the index of dispersion pooled over rows of up to five expected events a pod, at the
-    upper end of its 98 % interval (chi-square quantile by Wilson & Hilferty 1931), so that few rows prove nothing.
+    upper end of its 98 % interval (chi-square quantile by Wilson & Hilferty 1931), and 1 for fewer than ``least_rows``
+    rows, so that few rows prove nothing.
     """
-    chi, freedom = 0.0, 0
+    chi, freedom, used = 0.0, 0, 0
     for counts in rows:
         if 0 < sum(counts.stable) <= 5 * len(counts.stable):
             alone: Counts = Pair(stable=counts.stable, canary=())
             one, df, _ = pearson(alone, exposure)
             chi += one
             freedom += df
-    if not freedom:
+            used += 1
+    if not freedom or used < least_rows:
         return 1.0
     spread = 2.0 / (9.0 * freedom)
     least = freedom * max(0.0, 1.0 - spread - 2.326 * math.sqrt(spread)) ** 3
@@ -127,8 +129,8 @@ def regularity(rows: Sequence[Counts], exposure: Amounts) -> float:
 class Habit:
     """How pods of one side usually differ.
 
-    ``spread`` is the variation beyond chance (``typical_spread``), ``least`` the lower bound of the dispersion: 1 = chance,
-    less where the workload is fixed (``regularity``).
+    ``spread`` is the variation beyond chance (``typical_spread``), ``least`` the lower bound of the dispersion:
+    1 = chance, less where the workload is fixed (``regularity``).
     """
 
     spread: float

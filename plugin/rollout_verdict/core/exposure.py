@@ -1,35 +1,18 @@
-"""What the counts of a log are divided by: requests served, else pod-seconds, else everyday events.
+"""What the counts of a log are divided by: requests served, else a pod's time or what every pod does every day.
 
 Two sides are compared per unit of work, because a canary with a tenth of the traffic logs a tenth of the lines.
 """
 
-import re
+from bisect import bisect_left
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate
 
-from rollout_verdict.core.evidence import (
-    Direction,
-    Level,
-    LogEvidence,
-    MetricEvidence,
-    MetricMeta,
-    MetricSeries,
-    PodLog,
-)
+from rollout_verdict.core.counts import pearson, regularity
+from rollout_verdict.core.evidence import Level, LogEvidence, MetricEvidence, PodLog
 from rollout_verdict.core.log_policy import LogPolicy
-from rollout_verdict.core.statistics import median
-from rollout_verdict.core.values import Pair, Window
-
-# Work that comes in, by the naming habits of exporters (Prometheus: unit last, "_total" for counters).
-_WORK = re.compile(
-    r"(request|job|message|task|order|call|span|connection|transaction|event|quer|op)s?_?(\w*_)?"
-    r"(rate|per_second|per_sec|persecond|count|received|served|total)\b|^(rps|qps|throughput|hits)$"
-)
-# Work that goes out, fails, or is only a part: how much of it there is may be the very thing that changed.
-_NOT_INCOMING = re.compile(
-    r"upstream|client|outgoing|outbound|egress|caller|downstream|db_|sql|cache|quer|pool|gc|syscall"
-    r"|complet|finish|success|succeed|fail|error|retr|reject|drop|timeout|[1-5]xx|restart|event_?loop"
-)
+from rollout_verdict.core.metric_blocks import Sample, step
+from rollout_verdict.core.metric_traffic import Traffic, traffic_of
+from rollout_verdict.core.values import Pair, Side, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +35,35 @@ class Exposure:
 def derive_exposure(
     logs: LogEvidence, metrics: MetricEvidence | None, window: Window | None, policy: LogPolicy
 ) -> Exposure:
-    """Return the exposure of every pod, by the best measure at hand."""
+    """Return the exposure of every pod, by the best measure at hand.
+
+    Requests where a traffic metric covers the time of the logs. Else pod-seconds where all pods run one fixed workload,
+    the whole time alike: a run that stops early has done less. Else the events that every pod logs every day, which
+    follow the split of the traffic as pod-seconds do not; else pod-seconds; and, without any times, all events.
+    """
     span = window or _logged(logs)
     served = _served(logs, metrics, span, policy) if metrics and span else None
     requests = sum(served.canary) if served else None
     if served and sum(served.stable) > 0 and sum(served.canary) > 0:
         return Exposure(unit="requests", pods=served.map(_positive), requests=requests)
+    if span and fixed_workload(logs, policy):
+        seconds = span.seconds
+        whole = logs.pods.map(lambda pods: tuple(seconds for _ in pods))
+        return Exposure(unit="pod-seconds", pods=whole, requests=requests)
     everyday = _everyday(logs, policy)
     if everyday:
         return Exposure(unit="events", pods=everyday.map(_positive), requests=requests)
-    if span and all(pod.first for pod in (*logs.pods.stable, *logs.pods.canary) if pod.events):
-        seconds = logs.pods.map(lambda pods: tuple(_seconds(pod, span) for pod in pods))
-        return Exposure(unit="pod-seconds", pods=seconds.map(_positive), requests=requests)
+    if span:
+        lived = logs.pods.map(lambda pods: tuple(_seconds(pod, span) for pod in pods))
+        return Exposure(unit="pod-seconds", pods=lived.map(_positive), requests=requests)
     events = logs.pods.map(lambda pods: tuple(float(pod.events) for pod in pods))
     return Exposure(unit="events", pods=events.map(_positive), requests=requests)
+
+
+def fixed_workload(logs: LogEvidence, policy: LogPolicy) -> bool:
+    """Tell whether the stable pods log the same rare everyday messages to the letter, as runs of one workload do."""
+    alike = logs.pods.map(lambda pods: tuple(1.0 for _ in pods))
+    return regularity([p.counts for p in logs.patterns if p.level < Level.WARN], alike, policy.min_regular) < 1.0
 
 
 def _positive(amounts: tuple[float, ...]) -> tuple[float, ...]:
@@ -93,59 +91,50 @@ def _seconds(pod: PodLog, span: Window) -> float:
 def _served(
     logs: LogEvidence, metrics: MetricEvidence, span: Window, policy: LogPolicy
 ) -> Pair[tuple[float, ...]] | None:
-    """Return the requests served by each pod in the span by the traffic metric that covers it best."""
+    """Return the requests served by each pod in the span.
+
+    Of several traffic metrics that cover the span, the one by which the stable pods' logs are most alike.
+    """
     best: tuple[float, Pair[tuple[float, ...]]] | None = None
-    for meta in metrics.meta:
-        if not is_traffic(meta):
+    for traffic in traffic_of(metrics):
+        known = [samples for side in Side for _, samples in traffic.series.of(side)]
+        coverage = max((_coverage(samples, span) for samples in known), default=0.0)
+        if not traffic.series.stable or not traffic.series.canary or coverage < policy.min_traffic_coverage:
             continue
-        stable = _work(meta, metrics.series.stable, logs.pods.stable, span)
-        canary = _work(meta, metrics.series.canary, logs.pods.canary, span)
-        if stable is None or canary is None:
-            continue
-        coverage = max(stable[1], canary[1])  # a pod that was not there has no samples and did no work
-        if coverage >= policy.min_traffic_coverage and (best is None or coverage > best[0] + _CLEARLY):
-            works = Pair(stable=stable[0], canary=canary[0])
-            best = coverage, works
+        works = Pair(
+            stable=_work(traffic, Side.STABLE, logs.pods.stable, span),
+            canary=_work(traffic, Side.CANARY, logs.pods.canary, span),
+        )
+        events = Pair(stable=tuple(pod.events for pod in logs.pods.stable), canary=())
+        unlike, _, _ = pearson(events, works.map(_positive))
+        if best is None or unlike < best[0]:
+            best = unlike, works
     return best[1] if best else None
 
 
-_CLEARLY = 0.05  # of the span: a metric named earlier gives way only to one that covers clearly more
+def _work(traffic: Traffic, side: Side, pods: tuple[PodLog, ...], span: Window) -> tuple[float, ...]:
+    """Return the requests of every pod in the span; those of a side as a whole are shared out evenly."""
+    known = dict(traffic.series.of(side))
+    whole = _requests(known.get("", ()), span) / len(pods) if pods else 0.0
+    return tuple(_requests(known[pod.pod], span) if pod.pod in known else whole for pod in pods)
 
 
-def is_traffic(meta: MetricMeta) -> bool:
-    """Tell whether a metric counts work that comes in, by its name, unit and direction."""
-    if meta.direction is not Direction.NEUTRAL or _NOT_INCOMING.search(meta.name.lower()):
-        return False
-    return bool(_WORK.search(meta.name.lower())) and not re.search("second(s)?$|byte|percent|ratio", meta.unit)
+def _requests(samples: tuple[Sample, ...], span: Window) -> float:
+    """Return the requests in the span by samples of a rate, each of which stands for the step that ends with it."""
+    width = step(samples) or span.seconds
+    return sum(value for _, value in _inside(samples, span)) * width
 
 
-def _work(
-    meta: MetricMeta, series: tuple[MetricSeries, ...], pods: tuple[PodLog, ...], span: Window
-) -> tuple[tuple[float, ...], float] | None:
-    """Return the work of every pod and the share of the span that samples cover, None without any series."""
-    mine = [one for one in series if one.name == meta.name]
-    if not mine or not pods:
-        return None
-    amounts = [(one.pod, *_integral(one, meta, span)) for one in mine]
-    coverage = max(share for _, _, share in amounts)
-    whole = sum(amount for pod, amount, _ in amounts if not pod) / len(pods)
-    return tuple(whole + sum(amount for name, amount, _ in amounts if name == pod.pod) for pod in pods), coverage
+def _coverage(samples: tuple[Sample, ...], span: Window) -> float:
+    """Return the share of the span that the samples stand for, 0..1."""
+    width = step(samples) or span.seconds
+    return min(1.0, len(_inside(samples, span)) * width / span.seconds)
 
 
-def _integral(one: MetricSeries, meta: MetricMeta, span: Window) -> tuple[float, float]:
-    """Return the work that one series tells of in the span, and the share of the span its samples stand for.
-
-    A sample stands for the step that ends with it, as a rate over the last interval or a count in it does.
-    """
+def _inside(samples: tuple[Sample, ...], span: Window) -> list[Sample]:
+    half = (step(samples) or 0.0) / 2
     start, end = span.start.timestamp(), span.end.timestamp()
-    times = [time for time, _ in one.samples]
-    step = median([later - earlier for earlier, later in pairwise(times)]) if len(times) > 1 else span.seconds
-    inside = [value for time, value in one.samples if start < time <= end + step / 2]
-    rate = _RATE.search(f"{meta.name} {meta.unit}") is not None
-    return sum(inside) * (step if rate else 1.0), min(1.0, len(inside) * step / span.seconds)
-
-
-_RATE = re.compile(r"per_sec|persec|/s\b|rate|\brps\b|\bqps\b|throughput")
+    return [(time, value) for time, value in samples if start < time <= end + half]
 
 
 def _everyday(logs: LogEvidence, policy: LogPolicy) -> Pair[tuple[float, ...]] | None:
@@ -157,9 +146,9 @@ def _everyday(logs: LogEvidence, policy: LogPolicy) -> Pair[tuple[float, ...]] |
         p
         for p in logs.patterns
         if p.level < Level.WARN
-        and p.status not in _BAD
-        and min(p.counts.stable, default=0) > 0
-        and min(p.counts.canary, default=0) > 0
+        and not _BAD & set(p.status.split(","))
+        and all(p.counts.stable)
+        and all(p.counts.canary)
     ]
     if not common:
         return None
@@ -167,7 +156,7 @@ def _everyday(logs: LogEvidence, policy: LogPolicy) -> Pair[tuple[float, ...]] |
         (sum(p.counts.canary) / sum(p.counts.stable), sum(p.counts.canary) + sum(p.counts.stable)) for p in common
     ]
     middle = _weighted_median(ratios)
-    kept = [p for p, (ratio, _) in zip(common, ratios, strict=True) if 1 / 1.5 <= ratio / middle <= 1.5]
+    kept = [p for p, (ratio, _) in zip(common, ratios, strict=True) if _LIKE[0] <= ratio / middle <= _LIKE[1]]
     sums = Pair(
         stable=tuple(float(sum(column)) for column in zip(*(p.counts.stable for p in kept), strict=True)),
         canary=tuple(float(sum(column)) for column in zip(*(p.counts.canary for p in kept), strict=True)),
@@ -175,13 +164,11 @@ def _everyday(logs: LogEvidence, policy: LogPolicy) -> Pair[tuple[float, ...]] |
     return sums if min(sum(sums.stable), sum(sums.canary)) >= policy.min_everyday_events else None
 
 
-_BAD = ("4xx", "5xx")
+_BAD = frozenset(("4xx", "5xx"))
+_LIKE = (1 / 1.5, 1.5)  # what rose or fell more than this against the rest says nothing about the amount of work
 
 
 def _weighted_median(pairs: list[tuple[float, int]]) -> float:
-    half, seen = sum(weight for _, weight in pairs) / 2, 0
-    for value, weight in sorted(pairs):
-        seen += weight
-        if seen >= half:
-            return value
-    return max(pairs)[0]
+    ordered = sorted(pairs)
+    sums = list(accumulate(weight for _, weight in ordered))
+    return ordered[bisect_left(sums, sums[-1] / 2)][0]

@@ -13,6 +13,7 @@ class LogPolicy:
     error_ratio_floor: float = 1.2  # errors are worth naming even when they rise by a fifth
     ratio_floor: float = 1.5  # other messages vary with the mix of requests
     least_dispersion: float = 0.1  # a fixed workload sharpens the test at most so far: a line may count for ten
+    min_regular: int = 30  # kinds of rare message that have to agree before a workload is taken as fixed
     dispersion_prior: float = 2.0  # pods' worth of trust in the typical spread; two pods alone tell little about it
 
     # How much there has to be
@@ -27,8 +28,8 @@ class LogPolicy:
     # What is worth rolling back
     failure_share: float = 0.01  # failures told below ERROR count once they touch this share of requests
     error_share: float = 0.002  # errors rarer than this, per unit of work, are listed, not acted upon
-    start_share: float = 0.1  # what only happens in the first tenth of a pod's life is start-up
     both_failing_share: float = 0.5  # when half of both sides' events are failures there is no healthy side
+    told_failures: int = 10  # a failure told at INFO: words are weak evidence, so more of them
     vanished_events: float = 10.0  # expected events (deflated) of a step that never happens before it is missed
     missing_share: float = 0.1  # of the regular steps that the canary never takes: its run was cut short
     min_missing: int = 5  # so many steps at least
@@ -42,5 +43,4 @@ class LogPolicy:
 
     # Which messages are one message
     reword_similarity: float = 0.7  # Jaccard index of the words of an old and a new wording
-    replaced_ratio: float = 2.0  # a new message stands in for a lost one when their rates are this close
     family_size: int = 4  # so many messages of one logger moving together are told as one story

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rollout_verdict.core.comparison import Interval, LogChange, LogComparison, LogOutcome
-from rollout_verdict.core.counts import Habit, ratio_interval
+from rollout_verdict.core.counts import Habit, contrast, dispersion, ratio_interval
 from rollout_verdict.core.evidence import Level, LogEvidence, LogPattern, MetricEvidence, PodLog
 from rollout_verdict.core.exposure import Exposure, derive_exposure
 from rollout_verdict.core.log_policy import LogPolicy
@@ -60,7 +60,7 @@ def judge_logs(
     scene = _Scene(exposure=exposure, habit=habit, work=work, events=events, policy=policy)
     singles = [row for row in rows if not row.members]
     changes = [_change(row, scene) for row in singles]
-    changes = _excuse_replaced(_broken(changes, singles, scene), scene)
+    changes = _broken(_excuse_replaced(changes, scene), singles, scene)
     changes += _missing(changes, logs, scene)
     changes += [_change(row, scene) for row in rows if row.members]
     silence = _too_little(scene) or _short_lived(logs, window, scene)
@@ -140,12 +140,13 @@ def _outcome(row: Row, interval: Interval | None, policy: LogPolicy) -> tuple[Lo
 def _severity(row: Row, outcome: LogOutcome, scene: _Scene) -> Severity:
     """Return what a significant change is worth on its own."""
     policy, pattern = scene.policy, row.pattern
-    if outcome in (LogOutcome.VANISHED, LogOutcome.FALLEN):
+    if outcome in _LOST:
         everyday = row.stratum == 2 and pattern.level in (Level.INFO, Level.UNKNOWN)
         everywhere = row.pods_seen.stable == len(pattern.counts.stable)
         expected = row.contrast.rate.stable * scene.exposure.total.canary / row.contrast.dispersion
-        missed = everyday and everywhere and expected >= policy.vanished_events
-        return Severity.FAIL if missed and outcome is LogOutcome.VANISHED else Severity.INFO
+        told = outcome is LogOutcome.VANISHED or scene.exposure.unit == "requests"
+        missed = everyday and everywhere and told and expected >= policy.vanished_events
+        return Severity.FAIL if missed else Severity.INFO
     share = _share(row, scene)
     if row.stratum == 0:
         return Severity.FAIL if share >= policy.error_share else Severity.WARN
@@ -153,7 +154,8 @@ def _severity(row: Row, outcome: LogOutcome, scene: _Scene) -> Severity:
         return Severity.FAIL if share >= policy.failure_share else Severity.INFO
     if pattern.level < Level.INFO and pattern.level is not Level.UNKNOWN:
         return Severity.INFO
-    if row.members or not speaks_of_failure(pattern):
+    few = pattern.level is not Level.WARN and row.contrast.events.canary < policy.told_failures
+    if row.members or few or not speaks_of_failure(pattern):
         return Severity.INFO
     return Severity.FAIL if share >= policy.failure_share else Severity.WARN
 
@@ -194,34 +196,38 @@ def _per(rate: Pair[float], unit: str) -> str:
 
 
 def _excuse_replaced(changes: Sequence[LogChange], scene: _Scene) -> list[LogChange]:
-    """Return the changes, without alarm over messages that only took the place of others of the same weight.
+    """Return the changes, without alarm over messages that only took the place of others."""
+    note = "; as many messages of the same weight changed the other way"
+    return [
+        replace(change, severity=Severity.INFO, reason=change.reason + note)
+        if change.severity is Severity.FAIL and _made_up_for(change, changes, scene)
+        else change
+        for change in changes
+    ]
 
-    A new format, new wording or moved code takes messages away and puts as many others there. The most frequent are set
-    against each other first. An error never stands in for a lost everyday message, nor the other way round.
+
+def _made_up_for(change: LogChange, changes: Sequence[LogChange], scene: _Scene) -> bool:
+    """Tell whether a change is no longer beyond chance and its floor once its counterparts are added to it.
+
+    A new format, new wording or moved code takes messages away and puts others there. Counterparts are messages of one
+    weight that only the other side has: an error never stands in for a lost everyday message, nor the other way round.
     """
-    ratio = scene.policy.replaced_ratio
-    excused = list(changes)
-    for weight in sorted({_weight(change.pattern) for change in changes}):
-        mine = [(index, change) for index, change in enumerate(changes) if _weight(change.pattern) == weight]
-        fresh = sum(change.rate.canary or 0.0 for _, change in mine if not change.events.stable)
-        gone = sum(change.rate.stable or 0.0 for _, change in mine if not change.events.canary)
-        for index, change in sorted(mine, key=lambda one: (-_loudest(one[1]), one[0])):
-            if change.severity is not Severity.FAIL:
-                continue
-            if change.outcome is LogOutcome.VANISHED and fresh * ratio >= (change.rate.stable or 0.0):
-                fresh -= change.rate.stable or 0.0
-                note = "as many new messages come in its place"
-            elif change.outcome is LogOutcome.NEW and gone * ratio >= (change.rate.canary or 0.0):
-                gone -= change.rate.canary or 0.0
-                note = "as many of the same weight are gone in its place"
-            else:
-                continue
-            excused[index] = replace(change, severity=Severity.INFO, reason=f"{change.reason}; {note}")
-    return excused
-
-
-def _loudest(change: LogChange) -> float:
-    return max(change.rate.stable or 0.0, change.rate.canary or 0.0)
+    policy, pods, lost = scene.policy, scene.exposure.pods, change.outcome in _LOST
+    weight = _weight(change.pattern)
+    others = [
+        other.pattern
+        for other in changes
+        if (not other.events.stable if lost else not other.events.canary) and _weight(other.pattern) == weight
+    ]
+    if not others:
+        return False
+    counts = total("", change.pattern.level, "", [change.pattern, *others]).counts
+    summed = contrast(counts, pods, dispersion(counts, pods, scene.habit, policy.dispersion_prior))
+    interval = ratio_interval(summed, policy.interval_level)
+    if summed.p > policy.false_discovery_rate:
+        return True
+    floor = policy.error_ratio_floor if is_error(change.pattern) else policy.ratio_floor
+    return interval.high >= 1.0 / floor if lost else interval.low <= floor
 
 
 def _weight(pattern: LogPattern) -> str:
@@ -238,8 +244,10 @@ def _weight(pattern: LogPattern) -> str:
 
 def _not_missed(change: LogChange) -> LogChange:
     """Return a loss as worth nothing: a canary that hardly logged cannot have lost anything."""
-    lost = change.outcome in (LogOutcome.VANISHED, LogOutcome.FALLEN)
-    return replace(change, severity=Severity.INFO) if lost else change
+    return replace(change, severity=Severity.INFO) if change.outcome in _LOST else change
+
+
+_LOST = (LogOutcome.VANISHED, LogOutcome.FALLEN)
 
 
 def _broken(changes: Sequence[LogChange], rows: Sequence[Row], scene: _Scene) -> list[LogChange]:
@@ -252,7 +260,8 @@ def _broken(changes: Sequence[LogChange], rows: Sequence[Row], scene: _Scene) ->
     told = list(changes)
     for one in broken_steps(steps, scene.policy):
         change = changes[one.lost]
-        if (change.ratio or 0.0) < 1.0:
+        replaced = not change.events.canary and _made_up_for(change, changes, scene)
+        if (change.ratio or 0.0) < 1.0 and not replaced:
             told[one.lost] = replace(
                 change,
                 outcome=LogOutcome.FALLEN if change.events.canary else LogOutcome.VANISHED,
@@ -300,7 +309,7 @@ def _missing(changes: Sequence[LogChange], logs: LogEvidence, scene: _Scene) -> 
     pattern = total("steps that every stable pod takes", Level.INFO, "", [changes[i].pattern for i in seen.names])
     stable = sum(pattern.counts.stable)
     fresh = sum(c.rate.canary or 0.0 for c in changes if not c.events.stable and _weight(c.pattern) == _weight(pattern))
-    if fresh * policy.replaced_ratio >= stable / worked.stable:
+    if fresh * policy.ratio_floor >= stable / worked.stable:
         return []
     return [
         LogChange(

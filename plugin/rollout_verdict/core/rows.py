@@ -43,7 +43,9 @@ def build_rows(logs: LogEvidence, exposure: Exposure, policy: LogPolicy) -> tupl
     """Return the rows with their adjusted p-values, and how these pods usually differ."""
     aligned = _align(logs.patterns, exposure, policy)
     calm = [pattern.counts for pattern, _ in aligned if not is_error(pattern)]
-    least = regularity([p.counts for p in logs.patterns if p.level < Level.WARN and not is_error(p)], exposure.pods)
+    least = regularity(
+        [p.counts for p in logs.patterns if p.level < Level.WARN and not is_error(p)], exposure.pods, policy.min_regular
+    )
     habit = Habit(
         spread=typical_spread(calm, exposure.pods), least=max(policy.least_dispersion, least) if least < 1.0 else 1.0
     )

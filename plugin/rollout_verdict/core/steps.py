@@ -1,8 +1,8 @@
 """What a program does every time: steps that come in pairs, and steps that every pod takes.
 
 Wrong results often leave no error line: an order is taken and never shipped, a run stops half-way. What betrays them
-is a step that is missing. Steps that come in pairs are found in the stable logs alone (invariants of the flow; Lou et al.,
-"Mining Invariants from Console Logs", USENIX ATC 2010), so load and traffic split do not matter.
+is a step that is missing. Steps that come in pairs are found in the stable logs alone (invariants of the flow; Lou et
+al., "Mining Invariants from Console Logs", USENIX ATC 2010), so load and traffic split do not matter.
 """
 
 import math
