@@ -16,9 +16,11 @@ from rollout_verdict.core.mask import HOLE
 class MergePolicy:
     """How much evidence makes a hole. Counts are of distinct fillers of one position."""
 
-    values: int = 2  # fillers that look like values: they hold a hole, "@" or "\\", or follow "=" or ":"
-    paths: int = 20  # fillers with "/": routes are few and telling, file names are many
-    words: int = 5  # plain words: four colours may be four events, five are a variable
+    values: int = 2  # fillers that look like values: they hold a hole, "/", "@" or "\\", or follow "=" or ":"
+    names: int = 3  # dotted names, and words after ": "; also records that differ in several values at once
+    routes: int = 20  # paths of requests: an interface has few and they tell where it fails, a crawler finds many
+    words: int = 4  # plain words: three colours may be three events, more are a variable
+    fixed: int = 3  # plain words that must stay around a hole for plain words
     passes: int = 4  # each pass may open one hole more in a text
     longest: int = 160  # words; longer texts are compared as they are
 
@@ -28,7 +30,7 @@ _TELLING = re.compile(
     r"(?i:trace|debug|info\b|notice|warn|err|severe|fatal|crit|panic|fail|exception|succe|ok\b|okay|timeout|timed|time-out"
     r"|refus|reject|den(?:y|ied)|invalid|valid|missing|lost|reset|clos|open|start|stop|paus|resum|kill|crash|abort"
     r"|cancel|expir|exceed|unavail|avail|unreach|disconnect|connect|accept|enabl|disabl|add|remov|delet|creat|updat"
-    r"|\bup\b|\bdown\b|\bnot?\b|never|none\b|null\b|retry|health|ready|dead|alive|lock|corrupt|broken|bad|good|pass"
+    r"|\bup\b|\bdown\b|\bnot?\b|never|none\b|null\b|retry|health|ready|dead|alive|lock|corrupt|broken|bad|good|pass|\btrue\b|\bfalse\b"
     r"|drop|skip|ignor|complet|finish|done|begin|end(?:ed|ing)?\b|oom|overflow|leak|full|empty|unknown|unable|cannot)"
 )
 _LETTER = re.compile(r"[A-Za-z]{2}")
@@ -37,10 +39,18 @@ _HOLES = re.compile(r"<\*>(?:(?:,? |, ?|[/%#@])<\*>)+")
 _LIST = re.compile(r"\[[^\[\]{}()=:,\"]{1,64}(?:,[^\[\]{}()=:,\"]{1,64})+\]")
 _OBJECT = re.compile(r"(?<=[\w>])\(((?:[\w.]+=[^()=]*,? ?){2,})\)")
 _FIELD = re.compile(r"([\w.]+=)([^,()=\[\]{}]*)(?=,|\Z)")
-_DOTTED = re.compile(r"[a-z]\.[a-z]")
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"))
+_VALUE = re.compile(r"<\*>|[/@\\]")
+_NAME = re.compile(r"[\w$<>*]+(?:\.[\w$<>*]+){2,}\Z")
+_EMPTY = re.compile(r"(?<= )\(\)(?= |\Z)")
+_DOTTED = re.compile(r"[a-z>]\.[a-z]")
+# Host names: several labels and a port, or a well-known last label, or labels after one with a digit.
 _HOST = re.compile(
-    r"(?<![\w.@/$])(?:[a-zA-Z][\w\-]*\.){2,}[a-zA-Z]{2,}:<\*>|(?<![\w.])(?:[\w\-]+\.)+(?:com|net|org|io|local|internal)(?![\w.])"
+    r"(?<![\w.@/$])(?:[a-zA-Z][\w\-]*\.){2,}[a-zA-Z]{2,}:<\*>"
+    r"|(?<![\w.])(?:[\w\-]+\.)+(?:com|net|org|io|local|internal)(?![\w.])"
+    r"|(?<![\w.])<\*>(?:\.[a-z][a-z\-]*){2,}(?![\w.])"
 )
+_AGAIN = re.compile(r"(\S*<\*>\S*)(?: \1)+(?=\s|\Z)")
 
 
 def tidy(text: str) -> str:
@@ -49,9 +59,11 @@ def tidy(text: str) -> str:
         text = _LIST.sub(_tidy_list, text)
     if "(" in text and "=" in text:
         text = _OBJECT.sub(lambda found: f"({_FIELD.sub(_tidy_field, found[1])})", text)
+    if "()" in text:
+        text = _EMPTY.sub(f"({HOLE})", text)
     if _DOTTED.search(text):
         text = _HOST.sub(HOLE, text)
-    return _HOLES.sub(HOLE, text) if text.count(HOLE) > 1 else text
+    return _AGAIN.sub(r"\1", _HOLES.sub(HOLE, text)) if text.count(HOLE) > 1 else text
 
 
 def _tidy_list(found: re.Match[str]) -> str:
@@ -66,19 +78,80 @@ def _tidy_field(found: re.Match[str]) -> str:
 def merge(texts: Iterable[str], policy: MergePolicy | None = None) -> dict[str, str]:
     """Return the template of each text. The same texts give the same templates, in whatever order they come."""
     rules = policy or MergePolicy()
-    result = {text: text for text in sorted(set(texts))}
-    words = {text: tuple(_WORD.findall(text)) for text in result}
-    for _ in range(rules.passes):
-        opened = _open(set(words.values()), rules)
-        if not opened:
-            break
+    words = {text: tuple(_WORD.findall(text)) for text in sorted(set(texts))}
+    for step in range(rules.passes):
+        opened = _generalise(set(words.values()), rules) if step == 0 else _open(set(words.values()), rules)
         words = {text: opened.get(parts, parts) for text, parts in words.items()}
+        taken = _absorb(set(words.values()))
+        words = {text: taken.get(parts, parts) for text, parts in words.items()}
+        if step and not opened and not taken:
+            break
     return {text: _HOLES.sub(HOLE, "".join(parts)) for text, parts in words.items()}
 
 
-def _open(texts: set[tuple[str, ...]], rules: MergePolicy) -> dict[tuple[str, ...], tuple[str, ...]]:
+Words = tuple[str, ...]
+
+
+def _keyed(text: Words, index: int) -> bool:
+    """Say whether the word at ``index`` is a value: it follows "key=", "key:" or their opening quote."""
+    before = text[index - 1].strip() if index else ""
+    if before in ('"', "'") and index > 1:
+        before = text[index - 2].strip()
+    return before in ("=", ":") and not text[index].startswith(" ")
+
+
+def _generalise(texts: set[Words], rules: MergePolicy) -> dict[Words, Words]:
+    """Open holes in records that differ in the values of several keys at once."""
+    shapes: dict[Words, list[Words]] = defaultdict(list)
+    for text in sorted(texts):
+        request = not _METHODS.isdisjoint(word.strip() for word in text)
+        shapes[
+            tuple(
+                HOLE if _keyed(text, index) and _may_go(word) and not (request and "/" in word) else word
+                for index, word in enumerate(text)
+            )
+        ].append(text)
+    opened: dict[Words, Words] = {}
+    for shape, members in shapes.items():
+        if len(members) < rules.names or not any(_LETTER.search(word) and HOLE not in word for word in shape):
+            continue
+        same = [len(set(column)) == 1 for column in zip(*members, strict=True)]
+        new = tuple(word if kept else HOLE for word, kept in zip(members[0], same, strict=True))
+        opened.update(dict.fromkeys(members, new))
+    return opened
+
+
+def _absorb(texts: set[Words]) -> dict[Words, Words]:
+    """Return for each text that fits into a template with holes that template: its evidence is already there."""
+    forms: dict[int, dict[Words, None]] = defaultdict(dict)
+    holes: dict[int, set[tuple[int, ...]]] = defaultdict(set)
+    for text in sorted(texts):
+        places = tuple(index for index, word in enumerate(text) if word.strip() == HOLE)
+        if places:
+            forms[len(text)][text] = None
+            holes[len(text)].add(places)
+    taken: dict[Words, Words] = {}
+    for text in sorted(texts):
+        for places in sorted(holes[len(text)], key=lambda found: (len(found), found)):
+            form = list(text)
+            for index in places:
+                form[index] = f" {HOLE}" if text[index].startswith(" ") else HOLE
+            found = tuple(form)
+            if found != text and found in forms[len(text)] and all(_may_go(text[index]) for index in places):
+                taken[text] = found
+                break
+    return {text: _last(taken, found) for text, found in taken.items()}
+
+
+def _last(taken: dict[Words, Words], found: Words) -> Words:
+    while found in taken:
+        found = taken[found]
+    return found
+
+
+def _open(texts: set[Words], rules: MergePolicy) -> dict[Words, Words]:
     """Return for each text that gains a hole its new form."""
-    contexts: dict[tuple[int, tuple[str, ...], tuple[str, ...]], list[tuple[str, ...]]] = defaultdict(list)
+    contexts: dict[tuple[int, Words, Words], list[Words]] = defaultdict(list)
     for text in sorted(texts):
         if len(text) > rules.longest:
             continue
@@ -92,7 +165,7 @@ def _open(texts: set[tuple[str, ...]], rules: MergePolicy) -> dict[tuple[str, ..
         if len(kept) > 1 and _enough([text[index] for text in kept], before, after, rules):
             found.append((-len(kept), index, before, after, kept))
     found.sort()
-    opened: dict[tuple[str, ...], tuple[str, ...]] = {}
+    opened: dict[Words, Words] = {}
     for _, index, before, after, kept in found:
         free = [text for text in kept if text not in opened]
         if len(free) > 1:
@@ -108,17 +181,18 @@ def _may_go(filler: str) -> bool:
     return bool(word) and (word[0].isalnum() or word[0] in "<_/\\.-*@$%+~") and not _TELLING.search(word)
 
 
-def _enough(fillers: list[str], before: tuple[str, ...], after: tuple[str, ...], rules: MergePolicy) -> bool:
+def _enough(fillers: list[str], before: Words, after: Words, rules: MergePolicy) -> bool:
     """Say whether these fillers of one position are enough evidence for a variable."""
-    others = sum(1 for word in (*before, *after) if _LETTER.search(word) and HOLE not in word)
+    others = [word.strip() for word in (*before, *after) if _LETTER.search(word) and HOLE not in word]
+    words = [filler.strip() for filler in fillers]
     if not others:
         return False
-    words = [filler.strip() for filler in fillers]
-    if any(word == HOLE for word in words):
+    if any("/" in word for word in words) and not _METHODS.isdisjoint(others):
+        return len(words) >= rules.routes
+    if HOLE in words:
         return True
-    keyed = bool(before) and before[-1].strip() in ("=", ":") and not fillers[0].startswith(" ")
-    if keyed or all(HOLE in word or "@" in word or "\\" in word for word in words):
+    if _keyed((*before, fillers[0]), len(before)) or all(_VALUE.search(word) for word in words):
         return len(words) >= rules.values
-    if all("/" in word for word in words):
-        return len(words) >= rules.paths
-    return len(words) >= rules.words
+    if (before and before[-1] == ":") or all(_NAME.match(word) for word in words):
+        return len(words) >= rules.names
+    return len(words) >= rules.words and len(others) >= rules.fixed
