@@ -59,7 +59,7 @@ def said(
     call: Call, content: Any, finish: str = "STOP", *, thoughts: int = 128, parts: list[Any] | None = None
 ) -> dict[str, Any]:
     """Return a response body with ``content`` as its text, and honest counts."""
-    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    text = content if isinstance(content, str) else json.dumps(content)
     output = max(1, len(text.encode()) // 4)
     return {
         "candidates": [

@@ -42,7 +42,6 @@ OVERLAY: dict[tuple[str, str], Any] = {
     ("generationConfig.thinkingConfig", "thinkingLevel"): {"MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"},
 }
 NEWER_FINISH_REASONS = {  # of the response, likewise
-    "TOO_MANY_TOOL_CALLS",
     "MISSING_THOUGHT_SIGNATURE",
     "MALFORMED_RESPONSE",
     "CONTINUATION",
