@@ -321,7 +321,7 @@ def read_state(answer: Any) -> State:
 
 def _outcome(found: Mapping[str, Any]) -> Outcome:
     verdict = found.get("verdict")
-    if verdict not in _VERDICTS:
+    if not isinstance(verdict, str) or verdict not in _VERDICTS:
         raise UnavailableError("the service's answer holds no verdict")
     models = found.get("models", ())
     warnings = found.get("warnings", ())
