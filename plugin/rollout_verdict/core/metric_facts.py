@@ -64,7 +64,8 @@ def proportions(case: Case, shares: Pair[Rows], requests: Pair[Rows]) -> Answer:
     return case.answer(
         outcome_of(sense, found.p, policy.warn_p),
         f"{found.share.canary:.2%} of {found.requests.canary:.0f} requests failed on the canary, "
-        f"{found.share.stable:.2%} of {found.requests.stable:.0f} on stable (p {found.p:.2g})",
+        f"{found.share.stable:.2%} of {found.requests.stable:.0f} on stable"
+        f"{' while stable was calm' if found.calm else ''} (p {found.p:.2g})",
         method="stratified proportions",
         ceiling=ceiling,
         effect=found.difference,

@@ -1,25 +1,28 @@
 """Whether more of the canary's requests fail than of the stable pods'.
 
-Counts are rebuilt from the share and the request rate, stratified by blocks of time so that trouble which
-hits everybody cancels (Mantel & Haenszel 1959), and deflated by how much the stable pods scatter beyond
-chance.
+Counts are rebuilt from the share and the request rate, stratified by blocks of time so that trouble which hits all
+pods cancels (Mantel & Haenszel 1959), and deflated by how much the stable pods scatter beyond chance. An outage of all
+still drowns a small share of the canary's own: the blocks that were calm on stable are tested by themselves, too.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from rollout_verdict.core.metric_blocks import Row
-from rollout_verdict.core.statistics import fisher_upper, newcombe, normal_cdf
+from rollout_verdict.core.statistics import fisher_upper, median, newcombe, normal_cdf
 from rollout_verdict.core.values import Pair
 
 Cell = tuple[float, float]  # failures, requests
+_CALM_RATIO, _CALM_MORE = 2.0, 0.01  # calm is a share of at most twice the usual one, or a point above it
+_FEW_FAILURES = 20.0  # fewer, and the normal approximation of Mantel and Haenszel gives way to the exact test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareShift:
     """Failure shares of both sides and their difference with its interval; ``p`` is one-sided for more on the canary.
 
-    ``dispersion`` is the factor by which counts were deflated, ``requests`` what the shares stand on.
+    ``requests`` is what the shares stand on, ``calm`` whether only the time without trouble on stable counted.
     """
 
     share: Pair[float]
@@ -29,88 +32,91 @@ class ShareShift:
     high: float
     strength: float
     p: float
-    dispersion: float
+    calm: bool
 
 
 def share_shift(
-    shares: Pair[tuple[Row, ...]],
-    requests: Pair[tuple[Row, ...]],
-    *,
-    weight: float,
-    level: float,
+    shares: Pair[tuple[Row, ...]], requests: Pair[tuple[Row, ...]], *, weight: float, level: float
 ) -> ShareShift | None:
-    """Return the difference in failure share; None when a side has no requests in common blocks.
+    """Return the difference in failure share; None when no block has requests on both sides.
 
-    ``shares`` are fractions by pod and block, ``requests`` counts in the same places. ``weight`` is the
-    number of imaginary stable pods without excess scatter.
+    ``shares`` are fractions by pod and block, ``requests`` counts in the same places. ``weight`` is the number of
+    imaginary stable pods without excess scatter; ``level`` that of the interval.
     """
-    blocks = len(shares.canary[0])
-    canary = _cells(shares.canary, requests.canary, blocks)
-    stable = _cells(shares.stable, requests.stable, blocks)
-    strata = [(c, s) for c, s in zip(canary, stable, strict=True) if c[1] > 0 and s[1] > 0]
-    if not strata:
+    canary = [_cells(*row) for row in zip(shares.canary, requests.canary, strict=True)]
+    stable = [_cells(*row) for row in zip(shares.stable, requests.stable, strict=True)]
+    blocks = [
+        block for block in range(len(canary[0])) if _total(canary, [block])[1] > 0 and _total(stable, [block])[1] > 0
+    ]
+    if not blocks:
         return None
-    total_c = (math.fsum(c[0] for c, _ in strata), math.fsum(c[1] for c, _ in strata))
-    total_s = (math.fsum(s[0] for _, s in strata), math.fsum(s[1] for _, s in strata))
-    dispersion = _dispersion(shares.stable, requests.stable, blocks, weight)
-    p_c, p_s = total_c[0] / total_c[1], total_s[0] / total_s[1]
-    deviation, variance = 0.0, 0.0
-    for c, s in strata:
-        n, failures = c[1] + s[1], c[0] + s[0]
-        deviation += c[0] - failures * c[1] / n
-        if n > 1:
-            variance += c[1] * s[1] * failures * (n - failures) / (n * n * (n - 1))
-    variance *= dispersion
-    z = (abs(deviation) - 0.5) / math.sqrt(variance) if variance > 0 and abs(deviation) > 0.5 else 0.0
+    usual = {block: _ratio(_total(stable, [block])) for block in blocks}
+    limit = max(_CALM_RATIO * median([*usual.values()]), median([*usual.values()]) + _CALM_MORE)
+    calm = [block for block in blocks if usual[block] <= limit]
+    whole = _compared(canary, stable, blocks, weight=weight, level=level)
+    if calm == blocks:
+        return whole
+    part = replace(_compared(canary, stable, calm, weight=weight, level=level), calm=True)
+    better = min(whole, part, key=lambda one: (one.p, one.calm))
+    return replace(better, p=min(1.0, 2.0 * better.p))
+
+
+def _compared(
+    canary: list[list[Cell]], stable: list[list[Cell]], blocks: Sequence[int], *, weight: float, level: float
+) -> ShareShift:
+    """Compare both sides over some blocks, all of which have requests on both sides."""
+    dispersion = _dispersion([_total([pod], blocks) for pod in stable], weight)
+    deviation = variance = 0.0
+    for block in blocks:
+        (failed, served), (others_failed, others_served) = _total(canary, [block]), _total(stable, [block])
+        n, failures = served + others_served, failed + others_failed
+        deviation += failed - failures * served / n
+        variance += served * others_served * failures * (n - failures) / (n * n * max(1.0, n - 1.0))
+    z = max(0.0, abs(deviation) - 0.5) / math.sqrt(max(variance * dispersion, 0.25))
     z = math.copysign(z, deviation)
-    few = (total_c[0] + total_s[0]) / dispersion < 20
-    if few:  # too few failures for the normal approximation: Fisher's exact test on deflated counts
-        p = fisher_upper(
-            round(total_c[0] / dispersion), round(total_c[1] / dispersion),
-            round(total_s[0] / dispersion), round(total_s[1] / dispersion),
-        )  # fmt: skip
+    ours, theirs = _total(canary, blocks), _total(stable, blocks)
+    deflated = [part / dispersion for part in (*ours, *theirs)]
+    low, high = newcombe(deflated[0], deflated[1], deflated[2], deflated[3], level)
+    if deflated[0] + deflated[2] < _FEW_FAILURES:
+        k1, n1, k2, n2 = (round(part) for part in deflated)
+        p = fisher_upper(k1, n1, k2, n2)
     else:
         p = normal_cdf(-z)
-    low, high = newcombe(
-        total_c[0] / dispersion, total_c[1] / dispersion, total_s[0] / dispersion, total_s[1] / dispersion, level
-    )
     return ShareShift(
-        share=Pair(stable=p_s, canary=p_c),
-        requests=Pair(stable=total_s[1], canary=total_c[1]),
-        difference=p_c - p_s,
+        share=Pair(stable=_ratio(theirs), canary=_ratio(ours)),
+        requests=Pair(stable=theirs[1], canary=ours[1]),
+        difference=_ratio(ours) - _ratio(theirs),
         low=low,
         high=high,
         strength=z,
         p=p,
-        dispersion=dispersion,
+        calm=False,
     )
 
 
-def _cells(shares: tuple[Row, ...], requests: tuple[Row, ...], blocks: int) -> list[Cell]:
-    cells = []
-    for block in range(blocks):
-        failures = total = 0.0
-        for share, request in zip(shares, requests, strict=True):
-            part, count = share[block], request[block]
-            if part is not None and count is not None and count > 0:
-                failures += min(1.0, max(0.0, part)) * count
-                total += count
-        cells.append((failures, total))
-    return cells
+def _cells(shares: Row, requests: Row) -> list[Cell]:
+    """Return failures and requests of one pod by block, nothing where one of them is not known."""
+    return [
+        (0.0, 0.0) if share is None or count is None else (min(1.0, max(0.0, share)) * count, count)
+        for share, count in zip(shares, requests, strict=True)
+    ]
 
 
-def _dispersion(shares: tuple[Row, ...], requests: tuple[Row, ...], blocks: int, weight: float) -> float:
-    """Return Pearson's chi-square over its degrees of freedom between stable pods, steadied towards 1, at least 1."""
-    pods = [_cells((share,), (request,), blocks) for share, request in zip(shares, requests, strict=True)]
-    statistic, free = 0.0, 0
-    failures = math.fsum(cell[0] for pod in pods for cell in pod)
-    total = math.fsum(cell[1] for pod in pods for cell in pod)
-    pooled = failures / total if total else 0.0
-    if not 0 < pooled < 1:
+def _total(pods: list[list[Cell]], blocks: Sequence[int]) -> Cell:
+    cells = [pod[block] for pod in pods for block in blocks]
+    return math.fsum(failed for failed, _ in cells), math.fsum(served for _, served in cells)
+
+
+def _ratio(cell: Cell) -> float:
+    return cell[0] / cell[1]
+
+
+def _dispersion(pods: list[Cell], weight: float) -> float:
+    """Return Pearson's chi-square between pods over its degrees of freedom, steadied towards 1, at least 1."""
+    served = [pod for pod in pods if pod[1] > 0]
+    failures, total = math.fsum(pod[0] for pod in served), math.fsum(pod[1] for pod in served)
+    expected = failures / total
+    if not 0 < expected < 1:
         return 1.0
-    for pod in pods:
-        count = math.fsum(cell[1] for cell in pod)
-        if count > 0:
-            statistic += (math.fsum(cell[0] for cell in pod) - pooled * count) ** 2 / (count * pooled * (1 - pooled))
-            free += 1
-    return max(1.0, (weight + statistic) / (weight + max(0, free - 1)))
+    statistic = math.fsum((f - expected * n) ** 2 / (n * expected * (1 - expected)) for f, n in served)
+    return max(1.0, (weight + statistic) / (weight + len(served) - 1))
