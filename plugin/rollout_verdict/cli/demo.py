@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollout_verdict.cli import judging
-from rollout_verdict.cli.input import examples_folder
+from rollout_verdict.cli.input import InputError, examples_folder
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.quote import visible
 from rollout_verdict.core.result import Result
@@ -50,7 +50,7 @@ def _writable(output: Path | None) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError:
+    except OSError as error:
         if output is not None:
-            raise
+            raise InputError(f"--output {output}: {error.strerror}; choose another folder") from error
         return Path(tempfile.mkdtemp(prefix="rollout-verdict-demo-"))

@@ -18,6 +18,7 @@ from rollout_verdict.cli.input import InputError
 from rollout_verdict.cli.judging import judge_path, model_for
 from rollout_verdict.cli.scoring import Rate, Score, Scored, by, score
 from rollout_verdict.core.policy import Mode, Policy
+from rollout_verdict.core.quote import visible
 from rollout_verdict.settings import Settings
 
 BROKEN = "error"  # instead of a verdict, for a case that cannot be read
@@ -153,7 +154,9 @@ def told(cases: Sequence[Scored]) -> str:
         lines.append(f"  {name:<44} {sum(case.correct for case in part):>3} of {len(part):>3} right")
     if wrong := [case for case in cases if not case.correct]:
         lines += ["", "not as expected"]
-        lines += [f"  {one.case}: {one.verdict}, expected {one.expected} ({one.kind}): {one.reason}" for one in wrong]
+        lines += [
+            visible(f"  {one.case}: {one.verdict}, expected {one.expected} ({one.kind}): {one.reason}") for one in wrong
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,56 @@
+"""``replay``: the same evidence judged again, and what changed."""
+
+import json
+
+from tests.test_golden import BUNDLES
+
+
+def test_nothing_changed(run, tmp_path):
+    run("judge", BUNDLES / "new_errors", "--save", tmp_path / "b")
+    ran = run("replay", tmp_path / "b")
+    assert ran.code == 0
+    assert ran.out.splitlines()[0] == "rollback, compared with the recorded result: rollback"
+    assert "nothing changed" in ran.out
+
+
+def test_another_policy_shows_in_the_difference(run, tmp_path):
+    run("judge", BUNDLES / "new_errors", "--save", tmp_path / "b.tar.gz")
+    changed = json.loads(run("replay", tmp_path / "b.tar.gz", "--require", "metrics", "-o", "json").out)["changed"]
+    assert changed["decision"] == ["rollback", "inconclusive"]
+    assert changed["row"] == [3, 2]
+    assert "policy digest" in changed
+    assert "evidence digest" not in changed
+    told = run("replay", tmp_path / "b.tar.gz", "--require", "metrics").out
+    assert "decision: rollback -> inconclusive" in told
+    assert "other policy than before" in told
+
+
+def test_a_finding_that_came_is_told(run, tmp_path):
+    run("judge", BUNDLES / "healthy", "--save", tmp_path / "b")
+    bad = tmp_path / "bad"
+    run("judge", BUNDLES / "new_errors", "--save", bad)
+    (bad / "result.json").write_bytes((tmp_path / "b/result.json").read_bytes())
+    out = run("replay", bad).out
+    assert "rollback, compared with the recorded result: promote" in out
+    assert "finding new: fail rules: " in out
+    assert "other evidence than before" in out
+
+
+def test_a_bundle_never_judged_is_compared_with_the_default_rules(run):
+    document = json.loads(run("replay", BUNDLES / "slower", "-o", "json").out)
+    assert document["against"] == "the default rules (the bundle has no result.json)"
+    assert document["after"]["decision"] == "rollback"
+
+
+def test_options_out_of_range_are_wrong_usage(run):
+    ran = run("replay", BUNDLES / "slower", "--min-confidence", "101")
+    assert ran.code == 2
+    assert "--min-confidence" in ran.err
+
+
+def test_a_broken_result_is_told(run, tmp_path):
+    run("judge", BUNDLES / "healthy", "--save", tmp_path / "b")
+    (tmp_path / "b/result.json").write_text("{}")
+    ran = run("replay", tmp_path / "b")
+    assert (ran.code, ran.out) == (2, "")
+    assert "result.json: verdict: expected this key, it is missing" in ran.err
