@@ -129,7 +129,7 @@ class Provider:
             return _failed(str(error), now, Measurement(phase="", started_at=now))
         job = context.job
         self._log.info("measurement asked for", id=job.id, analysisRun=job.analysis_run, metric=job.metric)
-        self._submit(lambda: self._start_quietly(job))
+        self._submit(lambda: self._start_quietly(context))
         old = Measurement(phase="", started_at=now, metadata={report.ID_KEY: job.id})
         return _running("measuring", now, now, old, context.run.secrets)
 
@@ -211,12 +211,13 @@ class Provider:
         )
         return _Context(options=options, run=run, job=job)
 
-    def _start_quietly(self, job: Job) -> None:
+    def _start_quietly(self, context: _Context) -> None:
         try:
-            self._measurer.start(job, within=_BACKGROUND_S)
+            self._measurer.start(context.job, within=_BACKGROUND_S)
         except UnavailableError as error:
             # Not lost: Resume finds the measurement unknown and starts it.
-            self._log.warning("could not start the measurement yet", id=job.id, problem=str(error))
+            problem = report.redact(str(error), context.run.secrets)
+            self._log.warning("could not start the measurement yet", id=context.job.id, problem=problem)
 
     def _absorb(self, reason: str, now: Time, old: Measurement, context: _Context) -> Measurement:
         """Go on for a while when nobody can be asked, then end; never in a pass."""
@@ -233,25 +234,27 @@ class Provider:
         options, secrets = context.options, context.run.secrets
         match state:
             case Outcome():
-                phase = report.phase_of(state, inconclusive_is_failure=options.inconclusive_is_failure)
-                found = report.metadata_of(state, options.warnings)
-                value = report.value_of(state, number=options.number_value)
+                outcome = report.redacted(state, secrets)
+                phase = report.phase_of(outcome, inconclusive_is_failure=options.inconclusive_is_failure)
+                found = report.metadata_of(outcome, options.warnings)
+                value = report.value_of(outcome, number=options.number_value)
                 old = replace(old, value=value, metadata={**old.metadata, **found})
-                return _final(phase, state.reason or state.verdict, now, old, secrets)
+                return _final(phase, outcome.reason or outcome.verdict, now, old, secrets)
             case Broken(reason=reason):
                 return _failed(reason, now, old, secrets)
             case Running() if _is_late(now, old, options):
-                self._submit(lambda: self._cancel_quietly(context.job))
+                self._submit(lambda: self._cancel_quietly(context))
                 reason = f"no verdict within {options.deadline_s:.0f} s"
                 return _final(_inconclusive(options), reason, now, old, secrets)
             case Running():
                 return _running("measuring", old.started_at or now, now, old, secrets)
 
-    def _cancel_quietly(self, job: Job) -> None:
+    def _cancel_quietly(self, context: _Context) -> None:
         try:
-            self._measurer.cancel(job, within=_BACKGROUND_S)
+            self._measurer.cancel(context.job, within=_BACKGROUND_S)
         except UnavailableError as error:
-            self._log.warning("could not cancel", id=job.id, problem=str(error))
+            problem = report.redact(str(error), context.run.secrets)
+            self._log.warning("could not cancel", id=context.job.id, problem=problem)
 
 
 def _inconclusive(options: Options) -> str:

@@ -7,6 +7,7 @@ its types: every value is a string, ``analysisJSON`` and ``modelResults`` hold J
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from rollout_verdict.rpc.measurer import Outcome
@@ -81,6 +82,22 @@ def redact(text: str, secrets: Sequence[str]) -> str:
         if len(secret) >= _MIN_SECRET:
             text = text.replace(secret, _STARS).replace(_json(secret)[1:-1], _STARS)
     return text
+
+
+def redacted(outcome: Outcome, secrets: Sequence[str]) -> Outcome:
+    """Return an outcome none of whose texts holds a secret. To be done before texts are cut or put into JSON."""
+    found = {field.name: _redact_all(getattr(outcome, field.name), secrets) for field in fields(outcome)}
+    return Outcome(**found)
+
+
+def _redact_all(value: Any, secrets: Sequence[str]) -> Any:
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, tuple | list):
+        return tuple(_redact_all(item, secrets) for item in value)
+    if isinstance(value, Mapping):
+        return {redact(key, secrets): _redact_all(item, secrets) for key, item in value.items()}
+    return value
 
 
 def bounded(metadata: Mapping[str, str]) -> dict[str, str]:
