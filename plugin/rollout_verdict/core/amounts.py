@@ -3,6 +3,7 @@
 from math import isinf
 
 from rollout_verdict.core.comparison import Interval
+from rollout_verdict.core.quote import visible
 
 # As sources name them (Prometheus, OpenTelemetry and OpenMetrics write units out or by UCUM letters).
 _PARTS = frozenset({"ratio", "fraction", "share", "1"})
@@ -27,7 +28,8 @@ def amount(value: float, unit: str) -> str:
     if word in _BYTES:
         return _scaled(value * _BYTES[word], _SIZE)
     bare = f"{value:,.0f}" if value == int(value) and abs(value) < 1e15 else _digits(value)
-    return bare if word in _BARE else f"{bare} {unit.replace('_per_second', '/s').replace('_', ' ')}"
+    # a unit that is none of ours was written by others
+    return bare if word in _BARE else f"{bare} {visible(unit.replace('_per_second', '/s').replace('_', ' '), limit=24)}"
 
 
 _TIME = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))

@@ -78,6 +78,8 @@ def _from_pods(fact: PodFact, diff: Iterable[DiffItem], troubles: tuple[LogChang
     ids = [fact.id]
     touching = _TOUCHING.get(fact.code, ())
     item = next((i for i in diff if any(word in i.change.path.lower() for word in touching)), None)
+    if item is None and troubles:
+        item = next((i for i in diff if _tie(i, troubles[0])), None)
     if item is not None:
         parts += ["; the release changed ", *_edit(item)]
         ids.append(item.id)

@@ -16,7 +16,7 @@ from rollout_verdict.core.comparison import (
     MetricOutcome,
 )
 from rollout_verdict.core.evidence import Evidence
-from rollout_verdict.core.quote import visible
+from rollout_verdict.core.quote import prose, visible
 from rollout_verdict.core.rules import JUDGE
 from rollout_verdict.core.statements import Quote, Section, Statement, markdown, plain, quote, say
 from rollout_verdict.core.values import (
@@ -94,7 +94,7 @@ def sections(evidence: Evidence, comparison: Comparison, verdict: Verdict) -> tu
 def section_markdown(section: Section) -> str:
     """Return a section as Markdown: a bold title and a list."""
     note = f" ({section.note})" if section.note else ""
-    return "\n".join((f"**{section.title}**{note}", "", *(f"- {markdown(s)}" for s in section.statements)))
+    return "\n".join((f"**{prose(section.title)}**{note}", "", *(f"- {markdown(s)}" for s in section.statements)))
 
 
 def model_opinion(verdict: Verdict) -> Opinion | None:

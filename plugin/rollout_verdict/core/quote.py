@@ -19,7 +19,7 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$&])")
 _AT_START = re.compile(r"^([-+=](?=[\s=-]|$)|[0-9]{1,9}(?=[.)](?:\s|$)))")
 # Text that a forge turns into a link or a call by itself, unless a code span parts it.
 _CALL = re.compile(r"(?:@|\\#)(?=\w)")
-_ADDRESS = re.compile(r"(?i)(?<![a-z0-9])(?:(?:https?|ftp|mailto|xmpp|file|javascript|data):|www\.)")
+_ADDRESS = re.compile(r"(?i)://|www\.|(?:mailto|xmpp):")
 
 
 def visible(text: str, *, limit: int = 500, lines: bool = False) -> str:
