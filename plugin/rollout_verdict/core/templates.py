@@ -37,7 +37,7 @@ _LETTER = re.compile(r"[A-Za-z]{2}")
 _HOLES = re.compile(r"<\*>(?:(?:,? |, ?|[/%#@])<\*>)+")
 # The comma stands outside the class, so that there is one way to match: two would be exponential on a list without end.
 _LIST = re.compile(r"\[[^\[\]{}()=:,\"]{1,64}(?:,[^\[\]{}()=:,\"]{1,64})+\]")
-_OBJECT = re.compile(r"(?<=[\w>])\(((?:[\w.]+=[^()=]*,? ?){2,})\)")
+_OBJECT = re.compile(r"(?<=[\w>])\(([\w.]+=[^()=]*(?:[ ,][\w.]+=[^()=]*)+)\)")
 _FIELD = re.compile(r"([\w.]+=)([^,()=\[\]{}]*)(?=,|\Z)")
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"))
 _VALUE = re.compile(r"<\*>|[/@\\]")
