@@ -100,7 +100,7 @@ def test_vertex_needs_a_project(flag):
         True,
     )
     with pytest.raises(SettingsError, match=f"{flag} is set, but GOOGLE_CLOUD_PROJECT is not"):
-        read_settings({flag: "1"})
+        read_settings({flag: "1", "GEMINI_API_KEY": KEY})
     assert not read_settings({flag: "0", "GOOGLE_CLOUD_PROJECT": "p"}).model_configured
 
 

@@ -73,7 +73,7 @@ class Settings:
     @property
     def model_configured(self) -> bool:
         """Whether there is anything to authenticate with at the model."""
-        return self.api_key is not None or (self.vertex and bool(self.project))
+        return self.vertex or self.api_key is not None
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -101,7 +101,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     vertex_flag = next((n for n in ("GOOGLE_GENAI_USE_ENTERPRISE", "GOOGLE_GENAI_USE_VERTEXAI") if n in env), "")
     vertex = bool(vertex_flag) and _parsed(env, vertex_flag, _flag, "true or false") is True
     project = env.get("GOOGLE_CLOUD_PROJECT", "")
-    if vertex and not (project or key):
+    if vertex and not project:
         raise SettingsError(f"{vertex_flag} is set, but GOOGLE_CLOUD_PROJECT is not: set it, or unset {vertex_flag}")
     ours = "ROLLOUT_VERDICT_"
     seconds, count = "a duration such as 90s or 2m", "a whole number of at least 1"

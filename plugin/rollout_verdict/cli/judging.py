@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rollout_verdict.adapters import prompts
 from rollout_verdict.adapters.bundle import read_bundle, read_verdict, write_bundle
 from rollout_verdict.cli import terminal
 from rollout_verdict.cli.input import InputError, with_model
@@ -20,6 +19,7 @@ from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Decision, Severity
 from rollout_verdict.engine import judge
 from rollout_verdict.settings import Settings, read_settings
+from rollout_verdict.wiring import model_judge, prompt_budget, prompt_templates
 
 EXIT_CODES = {Decision.PROMOTE: 0, Decision.ROLLBACK: 10, Decision.INCONCLUSIVE: 11}
 
@@ -31,11 +31,7 @@ def settings_for(model: str, mode: str) -> Settings:
 
 def model_for(settings: Settings, policy: Policy) -> Judge | None:
     """Return the model that may be asked, None when the policy wants none or there is none."""
-    if policy.mode is Mode.RULES or not settings.model_configured:
-        return None
-    from rollout_verdict.wiring import model_judge
-
-    return model_judge(settings)
+    return None if policy.mode is Mode.RULES else model_judge(settings)
 
 
 def judge_path(path: Path, policy: Policy, model: Judge | None, settings: Settings) -> Result:
@@ -86,14 +82,9 @@ def prompt_for(path: Path, settings: Settings, policy: Policy) -> tuple[str, lis
     evidence = redactor.tree(read_bundle(path))
     comparison = compare(evidence, policy)
     opinion = rules.judge(evidence, comparison, policy).opinion
-    budget = prompting.Budget()
-    try:
-        templates = prompts.load(settings.prompt_version)
-    except ValueError as error:
-        raise InputError(f"ROLLOUT_VERDICT_PROMPT_VERSION: {error}") from error
-    if settings.prompt_tokens is not None:
-        budget = prompting.Budget(usual=min(budget.usual, settings.prompt_tokens), most=settings.prompt_tokens)
-    prompt = prompting.render(templates, evidence, comparison, opinion, policy, budget=budget)
+    prompt = prompting.render(
+        prompt_templates(settings), evidence, comparison, opinion, policy, budget=prompt_budget(settings)
+    )
     redacted = ", ".join(f"{count} {kind}" for kind, count in redactor.counts.items())
     left_out = ", ".join(f"{count} {kind}" for kind, count in prompt.omitted)
     notes = [

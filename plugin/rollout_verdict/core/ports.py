@@ -27,7 +27,22 @@ class Judge(Protocol):
 class Judgement(Protocol):
     """What a judge hands back. ``prompt`` and ``reply`` are texts for the record, "" when there were none."""
 
-    opinion: Opinion | Gap
-    usage: Usage
-    prompt: str
-    reply: str
+    @property
+    def opinion(self) -> Opinion | Gap:
+        """The opinion, or the gap that stands for its absence."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """What it cost."""
+        ...
+
+    @property
+    def prompt(self) -> str:
+        """What was asked."""
+        ...
+
+    @property
+    def reply(self) -> str:
+        """What was answered."""
+        ...

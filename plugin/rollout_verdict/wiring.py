@@ -1,0 +1,54 @@
+"""The composition root: settings into the parts that an engine is given. The only module that knows every adapter."""
+
+from typing import Any
+
+from rollout_verdict.adapters import prompts
+from rollout_verdict.core.ports import Judge
+from rollout_verdict.core.prompt import Budget, Templates
+from rollout_verdict.settings import Settings, SettingsError
+
+
+def prompt_templates(settings: Settings) -> Templates:
+    """Return the prompt files of the version that is set, the newest by default. Raises SettingsError."""
+    try:
+        return prompts.load(settings.prompt_version)
+    except ValueError as error:
+        raise SettingsError(f"ROLLOUT_VERDICT_PROMPT_VERSION: {error}") from error
+
+
+def prompt_budget(settings: Settings) -> Budget:
+    """Return how many tokens a prompt may have."""
+    usual = Budget()
+    most = settings.prompt_tokens
+    return usual if most is None else Budget(usual=min(usual.usual, most), most=most)
+
+
+def model_judge(settings: Settings) -> Judge | None:
+    """Return the model as a judge, None when there is nothing to authenticate with. Raises SettingsError.
+
+    One for the process: its circuit breaker remembers.
+    """
+    if not settings.model_configured:
+        return None
+    from rollout_verdict.adapters.gemini import GeminiJudge, Options, load_prices
+    from rollout_verdict.adapters.gemini.options import Thinking
+
+    given: dict[str, Any] = {
+        "models": settings.models,
+        "thinking": None if settings.thinking is None else Thinking(settings.thinking),
+        "attempt_timeout_s": settings.attempt_timeout_s,
+        "total_timeout_s": settings.total_timeout_s,
+        "attempts": settings.attempts,
+        "max_output_tokens": settings.max_output_tokens,
+        "measurement_tokens": settings.measurement_tokens,
+        "location": settings.location or None,
+    }
+    options = Options(
+        api_key="" if settings.vertex or settings.api_key is None else settings.api_key.reveal(),
+        project=settings.project if settings.vertex else "",
+        base_url=settings.base_url,
+        api_version=settings.api_version,
+        budget=prompt_budget(settings),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    return GeminiJudge(prompt_templates(settings), options, load_prices())
