@@ -46,18 +46,19 @@ class Pool:
         with self._lock:
             if self._open >= self._max_threads + self._max_waiting:
                 raise BusyError("too many calls are waiting already")
+            if self._open >= self._threads and self._threads < self._max_threads:
+                self._start_thread()
             self._open += 1
-            starts = self._open > self._threads and self._threads < self._max_threads
-            self._threads += starts
             self._work.put(function)
-        if starts:
-            try:
-                threading.Thread(target=self._run, daemon=True).start()
-            except RuntimeError:  # the system has no thread left; the ones there are will get to it
-                with self._lock:
-                    self._threads -= 1
-                    if not self._threads:
-                        raise BusyError("the system has no thread left") from None
+
+    def _start_thread(self) -> None:
+        try:
+            threading.Thread(target=self._run, daemon=True).start()
+        except RuntimeError:  # the system has no thread left
+            if not self._threads:
+                raise BusyError("the system has no thread left") from None
+        else:
+            self._threads += 1
 
     def _run(self) -> None:
         while True:

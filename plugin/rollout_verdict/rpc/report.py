@@ -77,10 +77,11 @@ def one_line(text: str) -> str:
 
 
 def redact(text: str, secrets: Sequence[str]) -> str:
-    """Return ``text`` without any of ``secrets``, plain or as JSON writes them."""
-    for secret in sorted(set(secrets), key=len, reverse=True):
+    """Return ``text`` without any of ``secrets``, plain or as JSON writes them, longest first."""
+    for secret in sorted(set(secrets), key=lambda secret: (-len(secret), secret)):
         if len(secret) >= _MIN_SECRET:
-            text = text.replace(secret, _STARS).replace(_json(secret)[1:-1], _STARS)
+            for written in (secret, _json(secret)[1:-1], json.dumps(secret)[1:-1]):
+                text = text.replace(written, _STARS)
     return text
 
 
@@ -102,7 +103,7 @@ def _redact_all(value: Any, secrets: Sequence[str]) -> Any:
 
 def bounded(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return metadata of at most 8 KiB: first the expendable keys go, then the longest texts."""
-    kept = {key: clean(text) for key, text in metadata.items()}
+    kept = {clean(key): clean(text) for key, text in metadata.items()}
     by_length = sorted(kept, key=lambda key: (-len(kept[key]), key))
     for key in (*_EXPENDABLE, *(key for key in by_length if key not in (ID_KEY, UNAVAILABLE_KEY))):
         if sum(len(k.encode()) + len(text.encode()) for k, text in kept.items()) <= MAX_METADATA:
