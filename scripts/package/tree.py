@@ -9,6 +9,7 @@ install.py              copies the tree, for an init container
 share/                  the packages, with versions, and their licences
 """
 
+import ast
 import shutil
 import subprocess
 from pathlib import Path
@@ -32,9 +33,10 @@ _LEFT_OUT = (
     "lib-dynload/xx*", "__phello__", "EXTERNALLY-MANAGED", "antigravity.py", "doctest.py", "pdb.py",
     "pydoc.py", "site.py", "this.py", "turtle.py",
 )  # fmt: skip
-# The parts of the package that the thin plugin is made of. They import nothing else of it until asked to measure
-# in their own process, which this tree cannot (tests/packaging checks both).
-_PARTS = ("wire", "rpc")
+# The thin plugin: these packages, and what they import when they are imported. What they import later, to measure in
+# their own process, is not in this tree.
+_PACKAGE = "rollout_verdict"
+_ROOTS = ("rollout_verdict.wire", "rollout_verdict.rpc")
 
 _PLUGIN = f"""#!{MOUNT}/bin/python3 -IBS
 import sys
@@ -65,9 +67,8 @@ def make(*, system: Path, arch: str, repository: Path, tree: Path, compiler: lis
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     _copy(system / "usr/bin" / PYTHON, tree / "bin/python3", 0o755)
     _libraries(system, arch, tree)
-    for part in _PARTS:
-        shutil.copytree(repository / "plugin/rollout_verdict" / part, tree / "app/rollout_verdict" / part)
-    shutil.copy(repository / "plugin/rollout_verdict/__init__.py", tree / "app/rollout_verdict")
+    for source in thin_modules(repository / "plugin"):
+        _copy(repository / "plugin" / source, tree / "app" / source, 0o644)
     (tree / "app/__main__.py").write_text(_MAIN)
     (tree / "plugin").write_text(_PLUGIN)
     (tree / "install.py").write_text(_INSTALL)
@@ -78,6 +79,32 @@ def make(*, system: Path, arch: str, repository: Path, tree: Path, compiler: lis
     _copy(repository / "LICENSE", tree / "share/licences/rollout-verdict", 0o644)
     _compile(tree, compiler)
     _settle(tree)
+
+
+def thin_modules(sources: Path) -> list[Path]:
+    """Return the files of the thin plugin, relative to ``sources``, sorted."""
+    found: set[Path] = set()
+    waiting = {path for root in _ROOTS for path in (sources / root.replace(".", "/")).glob("*.py")}
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        packages = [parent / "__init__.py" for parent in path.relative_to(sources).parents if parent.name]
+        waiting |= {sources / package for package in packages} - found
+        waiting |= set(_imported(path, sources)) - found
+    return sorted(path.relative_to(sources) for path in found)
+
+
+def _imported(path: Path, sources: Path) -> list[Path]:
+    """Return the modules of the package that are imported at the top level of a module."""
+    names: list[str] = []
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [str(node.module), *(f"{node.module}.{name.name}" for name in node.names)]
+    own = [sources / name.replace(".", "/") for name in names if name.partition(".")[0] == _PACKAGE]
+    files = [place.with_suffix(".py") for place in own] + [place / "__init__.py" for place in own]
+    return [file for file in files if file.exists()]
 
 
 def _outside(folder: str, names: list[str]) -> list[str]:

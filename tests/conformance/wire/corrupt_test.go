@@ -168,19 +168,16 @@ func TestFlippedAndMissingBytes(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "timeout") {
 				silent++
 			}
-			if process.ended(20 * time.Millisecond) {
+			if session.ping() == nil && session.call("Plugin.Type", nil) == nil {
+				return
+			}
+			if process.ended(patience) {
 				exits++
-			} else if session.mux.IsClosed() {
-				if process.ended(patience) {
-					exits++
-				}
-			} else if session.ping() == nil && session.call("Plugin.Type", nil) != nil {
+			} else {
 				halfAlive++
 			}
-			if session.mux.IsClosed() || process.ended(0) {
-				process = spawn(t, name)
-				session = dial(t, process.socket)
-			}
+			process = spawn(t, name)
+			session = dial(t, process.socket)
 		}
 		whole := request.Bytes()
 		step := len(whole) / 100

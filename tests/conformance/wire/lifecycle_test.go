@@ -52,6 +52,7 @@ func TestDownloadByAddress(t *testing.T) {
 		Name: "verdict/downloaded", Location: server.URL + "/plugin", Sha256: fmt.Sprintf("%x", sha256.Sum256(text)),
 		HeadersFrom: []types.HeadersFrom{{SecretRef: types.SecretRef{Name: "store"}}},
 	}
+	goPlugin.CleanupClients() // a file that runs cannot be written
 	wrong := item
 	wrong.Sha256 = strings.Repeat("0", 64)
 	items := append(everything(), item)
