@@ -133,8 +133,10 @@ _NODE_PLACE = re.compile(r"\s+at (?:async )?((?:file://|/|node:|[A-Za-z]:\\)[^ ]
 _PYTHON_FRAME = re.compile(r"\s+File \"([^\"]+)\", line [0-9]+(?:, in (.+?))?\s*\Z")
 _GO_CALL = re.compile(r"(?:created by )?([\w./\-*()]+?)\((?:0x|\{|\.\.\.|\)|[0-9]).*\Z|created by ([\w./\-*()]+)")
 _RUBY_FRAME = re.compile(r"\s+from ([^ ]+?):[0-9]+:in [`'](.+?)'")
-_CLASS = re.compile(r"(?:Caused by: |Exception in thread \"[^\"]*\" |Uncaught |Unhandled (?:exception|rejection)[:. ]+|---> |\s)*"
-                    r"((?:[A-Za-z_$][\w$]*\.)*[A-Za-z_$][\w$]*)(?::|\s*\Z|\s\()")  # fmt: skip
+_CLASS = re.compile(
+    r"(?:Caused by: |Exception in thread \"[^\"]*\" |Uncaught |Unhandled (?:exception|rejection)[:. ]+|---> |\s)*"
+    r"((?:[A-Za-z_$][\w$]*\.)*[A-Za-z_$][\w$]*)(?::|\s*\Z|\s\()"
+)
 _LAMBDA = re.compile(r"[0-9]+|\$\$(?:Lambda|FastClassBySpringCGLIB|EnhancerBySpringCGLIB)\S*")
 
 

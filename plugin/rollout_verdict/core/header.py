@@ -32,7 +32,7 @@ _DULL_KEYS = frozenset(
 )
 _MOST_FIELDS = 16  # fields of a record that go into its template; more are noise to a reader
 _MOST_HOLES = 8  # of these, fields that vary: they tell the shape of the record and no more
-_PAIR = re.compile(r'([A-Za-z_@][\w.\-@/]*)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)')
+_PAIR = re.compile(r'(?<![\w.\-@/])([A-Za-z_@][\w.\-@/]*)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)')
 _LOGFMT = re.compile(r"(?:time|ts|t|timestamp|level|lvl|severity|msg)=")
 _KLOG = re.compile(r"([IWEF])[0-9]{4} [0-9:.]+ +[0-9]+ ([\w./\-]+):[0-9]+\] ?(.*)\Z", re.DOTALL)
 _ROOT = re.compile(r"([A-Z]{4,8}):([A-Za-z_][\w.\-]*):(.*)\Z", re.DOTALL)  # Python's logging.basicConfig
@@ -50,12 +50,11 @@ _TRACE_KEY = re.compile(r"(?i:(?:x-)?(?:trace|span|request|req|correlation|trans
 _TRACE_PAIR = re.compile(
     r"(?i:\[?(?:x-)?(?:trace|span|request|req|correlation|transaction)[-_]?(?:id)?)[:=](?:\S*<\*>\S*|-?\]?)\Z"
 )
+_BRACKETED = re.compile(r"\[([A-Za-z_][\w$]*(?:\.[\w$]+)+)\]:?\Z")
 _OUTCOME = re.compile(
     r"(?i:error|fail|fatal|exception|panic|crash|abort|refus|reject|den(?:y|ied)|timeout|timed|invalid|success|succe|ok\b|done)"
 )
-_INFERRED = re.compile(
-    r"\b[\w.$]*(?:Exception|Traceback)\b|\b[A-Z]\w*Error\b|\b(?i:panic|fatal):|\bFATAL\b|\bfatal error\b"
-)
+_INFERRED = re.compile(r"(?:Exception|Traceback)\b|\b[A-Z]\w*Error\b|\b(?i:panic|fatal):|\bFATAL\b|\bfatal error\b")
 _ACCESS = re.compile(
     r"(?P<front>.*?)\"?(?P<method>GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE) "
     r"(?P<path>[^ \"]+)(?: HTTP/<\*>)?\"?(?P<tail>.*)\Z",
@@ -63,6 +62,7 @@ _ACCESS = re.compile(
 )
 _QUOTED = re.compile(r'"[^"]*"')
 _DASH = re.compile(r"(?<==)-(?=[\s,]|$)")
+_POSITIONAL = frozenset((HOLE, f'"{HOLE}"', "-", "|"))
 _QUERY = re.compile(r"\?.*")
 
 
@@ -235,6 +235,9 @@ def _skip_header(words: list[str], index: int) -> tuple[int, str]:
             index += 1
         elif _TRACE_KEY.match(word) and HOLE in words[index + 1]:
             index += 2
+        elif not logger and (found := _BRACKETED.match(word)):
+            logger = found[1]
+            index += 1
         elif word.startswith("[") and groups < 2 and (end := _group(words, index)) is not None:
             inside = " ".join(words[index : end + 1]).strip("[]:- ")
             if groups and HOLE not in inside:
@@ -272,6 +275,6 @@ def _access(head: Head) -> Head:
     front = "" if found["front"].count(" ") <= 4 else found["front"]
     path = _QUERY.sub(f"?{HOLE}", found["path"])
     tail = _DASH.sub(HOLE, _QUOTED.sub(f'"{HOLE}"', found["tail"]))
-    tail = re.sub(r'(?:[ |]|<\*>|"<\*>"|-)+', lambda m: " " if set(m[0]) <= {" ", "|"} else f" {HOLE} ", tail)
-    message = f"{front}{found['method']} {path} {tail.strip()}".strip()
+    tail = " ".join(HOLE if word in _POSITIONAL else word for word in tail.split())
+    message = f"{front}{found['method']} {path} {tail}".strip()
     return head._replace(message=message, kind=LogKind.ACCESS)

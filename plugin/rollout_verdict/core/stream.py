@@ -146,7 +146,8 @@ class LogStream:
             if not prefix and not final:
                 return
             lines, self._probe = self._probe, None
-            self._look(prefix or lines)
+            if lines:
+                self._look(prefix or lines)
         if lines:
             self._work(lines)
 

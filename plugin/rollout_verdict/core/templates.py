@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rollout_verdict.core.mask import HOLE
 
@@ -36,21 +37,23 @@ _TELLING = re.compile(
 _LETTER = re.compile(r"[A-Za-z]{2}")
 _HOLES = re.compile(r"<\*>(?:(?:,? |, ?|[/%#@])<\*>)+")
 # The comma stands outside the class, so that there is one way to match: two would be exponential on a list without end.
-_LIST = re.compile(r"\[[^\[\]{}()=:,\"]{1,64}(?:,[^\[\]{}()=:,\"]{1,64})+\]")
-_OBJECT = re.compile(r"(?<=[\w>])\(([\w.]+=[^()=]*(?:[ ,][\w.]+=[^()=]*)+)\)")
+_LIST = re.compile(r"\[(?:[^\[\]{}()=:,\"]{1,64},)+[^\[\]{}()=:,\"]{1,64}\]")
+_OBJECT = re.compile(r"(?<=[\w>])\(([\w.]+=[^()]*)\)")
 _FIELD = re.compile(r"([\w.]+=)([^,()=\[\]{}]*)(?=,|\Z)")
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"))
 _VALUE = re.compile(r"<\*>|[/@\\]")
 _NAME = re.compile(r"[\w$<>*]+(?:\.[\w$<>*]+){2,}\Z")
 _EMPTY = re.compile(r"(?<= )\(\)(?= |\Z)")
+_IDENT = re.compile(
+    r"(?<![\w.\-])((?:[\w.\-]*[_.\-]|[\w.\-]*[a-z](?=I))?(?:id|Id|ID|uuid|guid)=)[^\s,;=()\[\]{}\"'<>]+"
+)
 _DOTTED = re.compile(r"[a-z>]\.[a-z]")
 # Host names: several labels and a port, or a well-known last label, or labels after one with a digit.
 _HOST = re.compile(
-    r"(?<![\w.@/$])(?:[a-zA-Z][\w\-]*\.){2,}[a-zA-Z]{2,}:<\*>"
-    r"|(?<![\w.])(?:[\w\-]+\.)+(?:com|net|org|io|local|internal)(?![\w.])"
+    r"(?<![\w.@/$\-])(?:[a-zA-Z][\w\-]*\.){2,}[a-zA-Z]{2,}:<\*>"
+    r"|(?<![\w.\-])(?:[\w\-]+\.)+(?:com|net|org|io|local|internal)(?![\w.])"
     r"|(?<![\w.])<\*>(?:\.[a-z][a-z\-]*){2,}(?![\w.])"
 )
-_AGAIN = re.compile(r"(\S*<\*>\S*)(?: \1)+(?=\s|\Z)")
 
 
 def tidy(text: str) -> str:
@@ -58,16 +61,31 @@ def tidy(text: str) -> str:
     if "[" in text:
         text = _LIST.sub(_tidy_list, text)
     if "(" in text and "=" in text:
-        text = _OBJECT.sub(lambda found: f"({_FIELD.sub(_tidy_field, found[1])})", text)
+        text = _OBJECT.sub(_tidy_object, text)
     if "()" in text:
         text = _EMPTY.sub(f"({HOLE})", text)
     if _DOTTED.search(text):
         text = _HOST.sub(HOLE, text)
-    return _AGAIN.sub(r"\1", _HOLES.sub(HOLE, text)) if text.count(HOLE) > 1 else text
+    text = _IDENT.sub(rf"\1{HOLE}", text)
+    if text.count(HOLE) < 2:
+        return text
+    words = _HOLES.sub(HOLE, text).split(" ")
+    return _once(words)
+
+
+def _once(words: list[str]) -> str:
+    """Join words, of neighbours that are equal and hold a hole but one."""
+    kept = words[:1]
+    kept += [word for before, word in pairwise(words) if word != before or HOLE not in word]
+    return " ".join(kept)
 
 
 def _tidy_list(found: re.Match[str]) -> str:
     return found.group() if _TELLING.search(found.group()) else f"[{HOLE}]"
+
+
+def _tidy_object(found: re.Match[str]) -> str:
+    return f"({_FIELD.sub(_tidy_field, found[1])})" if found[1].count("=") > 1 else found.group()
 
 
 def _tidy_field(found: re.Match[str]) -> str:
