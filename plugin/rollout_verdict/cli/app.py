@@ -56,7 +56,7 @@ def demo(
 
 @app.command()
 def judge(
-    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Folders or .tar.gz files.")],
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE", help="Folders or .tar.gz files.")],
     *,
     output: Annotated[
         Literal["text", "json", "markdown", "html"], typer.Option("--output", "-o", help="Form of the result.")

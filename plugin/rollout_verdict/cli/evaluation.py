@@ -18,6 +18,7 @@ from rollout_verdict.cli.input import InputError
 from rollout_verdict.cli.judging import judge_path, model_for
 from rollout_verdict.cli.scoring import Rate, Score, Scored, by, score
 from rollout_verdict.core.policy import Mode, Policy
+from rollout_verdict.core.ports import Judge
 from rollout_verdict.core.quote import visible
 from rollout_verdict.settings import Settings
 
@@ -84,7 +85,7 @@ def judge_cases(cases: Sequence[Path], policy: Policy, settings: Settings, jobs:
     """Judge every case, in ``jobs`` processes where no model is asked. A case that cannot be read ends as an error."""
     model = model_for(settings, policy)
     if model is not None or jobs == 1 or len(cases) == 1:
-        verdicts: Iterator[Judged] = (_judged(case, policy, settings) for case in cases)
+        verdicts: Iterator[Judged] = (_judged(case, policy, settings, model) for case in cases)
         return list(terminal.counted(verdicts, len(cases), "judged"))
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         size = max(1, min(8, len(cases) // (4 * jobs)))
@@ -160,10 +161,10 @@ def told(cases: Sequence[Scored]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _judged(case: Path, policy: Policy, settings: Settings) -> Judged:
+def _judged(case: Path, policy: Policy, settings: Settings, model: Judge | None = None) -> Judged:
     name = case.name.removesuffix(".tgz").removesuffix(".tar.gz")
     try:
-        verdict = judge_path(case, policy, model_for(settings, policy), settings).verdict
+        verdict = judge_path(case, policy, model, settings).verdict
     except BundleError as error:
         return Judged(case=name, verdict=BROKEN, reason=str(error))
     return Judged(case=name, verdict=verdict.decision.value, reason=verdict.reason)

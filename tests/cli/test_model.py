@@ -1,0 +1,110 @@
+"""The commands with a model, over the whole path: environment, HTTP, verdict, report. The server is the fake one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.gemini import FakeGemini
+from tests.test_golden import BUNDLES
+
+KEY = "AIza" + "SyTESTONLY" + "x" * 25
+
+
+@pytest.fixture
+def ask(run, monkeypatch):
+    """Return a function that runs a command against a fake server, and gives what ran and the server."""
+
+    def command(fake, *arguments):
+        monkeypatch.setenv("GEMINI_API_KEY", KEY)
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", fake.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        ran = run(*arguments)
+        assert KEY not in ran.out + ran.err
+        return ran
+
+    return command
+
+
+def test_the_demo_asks_gemini_when_there_is_a_key_and_says_so(ask, tmp_path):
+    with FakeGemini() as fake:
+        ran = ask(fake, "demo", "--output", tmp_path)
+    assert ran.code == 0
+    assert ran.out.count("Gemini (gemini-3.8-flash) was asked; decided by both.") == 2
+    assert "== bad: rollback" in ran.out
+    assert "== good: promote" in ran.out
+    assert len(fake.journal) == 2
+    assert all(KEY not in page.read_text() for page in tmp_path.glob("*.html"))
+
+
+def test_the_demo_says_why_gemini_had_no_part(ask, tmp_path):
+    with FakeGemini(script={"*": ["prose"]}) as fake:
+        ran = ask(fake, "demo", "--output", tmp_path)
+    assert ran.code == 0
+    assert ran.out.count("Gemini was asked and gave no usable answer: ") == 2
+    assert "== bad: rollback" in ran.out
+    assert "== good: promote" in ran.out
+
+
+def test_the_named_model_is_asked_and_no_other(ask):
+    with FakeGemini() as fake:
+        ran = ask(fake, "judge", BUNDLES / "new_errors", "--model", "gemini-4-argon", "-o", "json")
+    result = json.loads(ran.out)
+    assert result["usage"]["model"] == "gemini-4-argon"
+    assert result["verdict"]["decided_by"] == "both"
+    assert {entry.model for entry in fake.journal} == {"gemini-4-argon"}
+
+
+def test_mode_rules_asks_nobody(ask):
+    with FakeGemini() as fake:
+        assert ask(fake, "judge", BUNDLES / "new_errors", "--mode", "rules").code == 0
+    assert fake.journal == []
+
+
+def test_an_advising_model_explains_and_does_not_decide(ask):
+    with FakeGemini(script={"*": ["always_rollback"]}) as fake:
+        ran = ask(fake, "judge", BUNDLES / "healthy", "--mode", "advisory", "-o", "json")
+    result = json.loads(ran.out)
+    assert len(fake.journal) == 1
+    assert (result["verdict"]["decision"], result["verdict"]["decided_by"]) == ("promote", "rules")
+
+
+def test_the_exchange_is_saved_without_the_key(ask, tmp_path):
+    with FakeGemini() as fake:
+        ask(fake, "judge", BUNDLES / "new_errors", "--save", tmp_path / "b")
+    stored = {path.name: path.read_text() for path in (tmp_path / "b").iterdir()}
+    assert sorted(stored) == ["evidence.json", "prompt.txt", "reply.json", "result.json"]
+    assert all(KEY not in text for text in stored.values())
+    assert "Cannot price cart" in stored["prompt.txt"]
+    assert json.loads(stored["reply.json"])["decision"] == "rollback"
+
+
+def test_the_shown_prompt_is_the_one_that_is_sent(ask, tmp_path):
+    with FakeGemini() as fake:
+        shown = ask(fake, "prompt", BUNDLES / "new_errors").out
+        assert fake.journal == []
+        ask(fake, "judge", BUNDLES / "new_errors", "--save", tmp_path / "b")
+    assert shown == (tmp_path / "b/prompt.txt").read_text()
+
+
+def test_a_replay_with_another_answer_shows_what_changed(ask, run, tmp_path):
+    run("judge", BUNDLES / "healthy", "--save", tmp_path / "b")
+    with FakeGemini(script={"*": ["always_rollback"]}) as fake:
+        ran = ask(fake, "replay", tmp_path / "b", "--model", "gemini-4-argon", "-o", "json")
+    changed = json.loads(ran.out)["changed"]
+    assert "prompt digest" in changed
+    assert "evidence digest" not in changed
+
+
+def test_cases_are_scored_with_the_model_in_one_process(ask, tmp_path):
+    case = tmp_path / "x-1"
+    case.mkdir()
+    for path in (BUNDLES / "new_errors").rglob("*"):
+        target = case / path.relative_to(BUNDLES / "new_errors")
+        target.mkdir(exist_ok=True, parents=True) if path.is_dir() else target.write_bytes(Path(path).read_bytes())
+    document = json.loads((case / "case.json").read_bytes()) | {"expected": {"verdict": "rollback"}}
+    (case / "case.json").write_text(json.dumps(document))
+    with FakeGemini() as fake:
+        report = json.loads(ask(fake, "evaluate", tmp_path, "-o", "json").out)
+    assert (report["total"], report["correct"]) == (1, 1)
+    assert len(fake.journal) == 1
