@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import google.auth.credentials
+import google.auth.exceptions
 import pytest
 
 from rollout_verdict.adapters.gemini import GeminiJudge, Options, load_prices
@@ -347,6 +348,23 @@ def test_impossible_credentials_are_a_gap(monkeypatch, tmp_path):
         gap, usage = opinion_of(judging)
     assert gap.reason.startswith("sign-in failed: File")
     assert (fake.journal, usage.attempts) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("retryable", "reason", "tries"),
+    [(True, "connection failed: token endpoint", 4), (False, "sign-in failed: token", 0)],
+)
+def test_a_token_that_cannot_be_had(retryable, reason, tries):
+    """The token endpoint may be away for a moment, or refuse for good."""
+
+    class Broken(google.auth.credentials.Credentials):
+        def refresh(self, request):
+            raise google.auth.exceptions.RefreshError("token endpoint", retryable=retryable)
+
+    with model("citing", api_key="", project="shop-1", credentials=Broken()) as (fake, judging):
+        gap, usage = opinion_of(judging)
+    assert gap.reason.startswith(reason)
+    assert (fake.journal, usage.attempts) == ([], tries)
 
 
 # What is around it

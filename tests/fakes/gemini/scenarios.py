@@ -5,6 +5,7 @@ their name.
 """
 
 import copy
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -219,6 +220,12 @@ def _no_usage(call: Call) -> Answer:
     return Answer(body)
 
 
+def _negative_usage(call: Call) -> Answer:
+    body = said(call, responders.citing(call.prompt))
+    body["usageMetadata"]["promptTokenCount"] = -5
+    return Answer(body)
+
+
 def _unknown_finish(call: Call) -> Answer:
     return Answer(said(call, responders.citing(call.prompt), "SOMETHING_NEW"), checked=False)
 
@@ -302,6 +309,12 @@ SCENARIOS: dict[str, Scenario] = {
     "empty_object": lambda _call: Answer({}),
     "empty_list": _raw([]),
     "candidates_not_a_list": _raw({"candidates": "oops"}),
+    "teapot": lambda _call: Answer({"error": {"code": 418, "message": "short and stout"}}, status=418, checked=False),
+    "no_content": _raw(b"", status=204),
+    "negative_usage": _negative_usage,
+    "compressed": lambda call: Answer(
+        gzip.compress(json.dumps(citing(call).body).encode()), headers={"Content-Encoding": "gzip"}, checked=False
+    ),
     "endless": _raw(b" " * (6 * 1024 * 1024)),
     "html_200": _raw(HTML, "text/html"),
     "html_502": _raw(HTML, "text/html", 502),

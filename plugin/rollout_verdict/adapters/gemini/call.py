@@ -48,7 +48,7 @@ class Client:
     """One SDK client, held as long as the judge lives (the SDK closes what it finds unreferenced)."""
 
     def __init__(self, options: Options) -> None:
-        """Build the client. Raises TroubleError when the settings are refused or there are no credentials."""
+        """Build the client. Raises TroubleError when the settings are refused or there is nothing to sign in with."""
         self._options = options
         # Our own transport: with aiohttp installed the SDK would change over to it, with other errors and a resend.
         self._http = httpx2.AsyncClient(
@@ -60,7 +60,7 @@ class Client:
         )
         try:
             self._client = _sdk_client(options, self._http)
-        except (ValueError, google.auth.exceptions.GoogleAuthError) as error:
+        except ValueError as error:
             raise TroubleError(Kind.CREDENTIALS, _scrubbed(str(error), options)) from None
 
     async def ask(

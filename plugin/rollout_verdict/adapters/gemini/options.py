@@ -1,10 +1,13 @@
 """What an operator sets about the model. Read from the environment elsewhere, passed in as one value."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from rollout_verdict.core.prompt import Budget
+
+_ADDRESS = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:/[\w.~/-]*)?", re.ASCII)
 
 
 class Thinking(StrEnum):
@@ -50,6 +53,8 @@ class Options:
         for name in ("attempt_timeout_s", "total_timeout_s", "breaker_pause_s"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"model setting {name} must be a number of seconds above 0, got {getattr(self, name)}")
+        if self.base_url and not _ADDRESS.fullmatch(self.base_url):
+            raise ValueError("model setting base_url must be like https://host:port/path, without user or password")
         if not self.models or not all(self.models):
             raise ValueError("model setting models must name at least one model")
 
