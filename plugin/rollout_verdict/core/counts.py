@@ -151,10 +151,33 @@ def dispersion(counts: Counts, exposure: Amounts, habit: Habit, prior: float) ->
     return max(habit.least, (chi + prior * usual) / (freedom + prior))
 
 
-def bunching(buckets: Sequence[int]) -> float:
-    """Return the index of dispersion (variance / mean, >= 1) of one pod's events over time buckets."""
-    total = sum(buckets)
-    if len(buckets) < 2 or total == 0:
+def burst_size(buckets: Pair[tuple[tuple[int, ...], ...]], exposure: Amounts) -> float:
+    """Return how many events come at once, >= 1: Pearson's chi-square between pods of one side within each time bucket.
+
+    A burst lands on one pod; what happens to all pods at a time, an outage, does not count as one.
+    """
+    chi, freedom = 0.0, 0
+    for rows, worked in ((buckets.stable, exposure.stable), (buckets.canary, exposure.canary)):
+        if len(rows) < 2:
+            continue
+        everyone = sum(worked)
+        for column in zip(*rows, strict=True):
+            seen = sum(column)
+            if seen:
+                expected = [seen * amount / everyone for amount in worked]
+                chi += sum((x - e) ** 2 / e for x, e in zip(column, expected, strict=True))
+                freedom += len(rows) - 1
+    return max(1.0, chi / freedom) if freedom else 1.0
+
+
+def bunching(pod: Sequence[int], others: Sequence[int]) -> float:
+    """Return how bunched one pod's events are over time buckets, >= 1: chi-square per degree of freedom.
+
+    Expected is the share of each bucket on the ``others``, smoothed by one event a bucket: what happens to all pods at
+    one time is no bunch, and where the others say nothing every bucket is alike.
+    """
+    total, known = sum(pod), sum(others) + len(others)
+    if len(pod) < 2 or total == 0:
         return 1.0
-    mean = total / len(buckets)
-    return max(1.0, sum((count - mean) ** 2 for count in buckets) / mean / (len(buckets) - 1))
+    expected = [total * (other + 1) / known for other in others]
+    return max(1.0, sum((x - e) ** 2 / e for x, e in zip(pod, expected, strict=True)) / (len(pod) - 1))

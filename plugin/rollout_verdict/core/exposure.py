@@ -38,8 +38,8 @@ def derive_exposure(
     """Return the exposure of every pod, by the best measure at hand.
 
     Requests where a traffic metric covers the time of the logs. Else pod-seconds where all pods run one fixed workload,
-    the whole time alike: a run that stops early has done less. Else the events that every pod logs every day, which
-    follow the split of the traffic as pod-seconds do not; else pod-seconds; and, without any times, all events.
+    the whole time alike: a run that stops early has done less. Else the events that every pod logs every day, when by
+    them the traffic is split unevenly; else pod-seconds; and, without any times, all events.
     """
     span = window or _logged(logs)
     served = _served(logs, metrics, span, policy) if metrics and span else None
@@ -51,11 +51,14 @@ def derive_exposure(
         whole = logs.pods.map(lambda pods: tuple(seconds for _ in pods))
         return Exposure(unit="pod-seconds", pods=whole, requests=requests)
     everyday = _everyday(logs, policy)
+    lived = logs.pods.map(lambda pods: tuple(_seconds(pod, span) if span else 1.0 for pod in pods)).map(_positive)
     if everyday:
-        return Exposure(unit="events", pods=everyday.map(_positive), requests=requests)
+        busy = everyday.map(sum)
+        split = (busy.canary / sum(lived.canary)) / (busy.stable / sum(lived.stable))
+        if not 1.0 / policy.load_ratio <= split <= policy.load_ratio:
+            return Exposure(unit="events", pods=everyday.map(_positive), requests=requests)
     if span:
-        lived = logs.pods.map(lambda pods: tuple(_seconds(pod, span) for pod in pods))
-        return Exposure(unit="pod-seconds", pods=lived.map(_positive), requests=requests)
+        return Exposure(unit="pod-seconds", pods=lived, requests=requests)
     events = logs.pods.map(lambda pods: tuple(float(pod.events) for pod in pods))
     return Exposure(unit="events", pods=events.map(_positive), requests=requests)
 
@@ -63,7 +66,10 @@ def derive_exposure(
 def fixed_workload(logs: LogEvidence, policy: LogPolicy) -> bool:
     """Tell whether the stable pods log the same rare everyday messages to the letter, as runs of one workload do."""
     alike = logs.pods.map(lambda pods: tuple(1.0 for _ in pods))
-    return regularity([p.counts for p in logs.patterns if p.level < Level.WARN], alike, policy.min_regular) < 1.0
+    return (
+        regularity([p.counts for p in logs.patterns if p.level < Level.WARN], alike, policy.min_regular)
+        <= policy.max_regularity
+    )
 
 
 def _positive(amounts: tuple[float, ...]) -> tuple[float, ...]:

@@ -8,12 +8,13 @@ class LogPolicy:
     """Thresholds of the log judge. Shares are fractions 0..1, ratios are canary / stable per unit of exposure."""
 
     # How sure a difference has to be
-    false_discovery_rate: float = 0.01  # Benjamini-Hochberg in each stratum: 1 % of what is reported may be chance
+    false_discovery_rate: float = 0.002  # Benjamini-Hochberg in each of three strata; the dispersion is an estimate too
     interval_level: float = 0.95  # of the interval of the rate ratio that has to clear a floor
     error_ratio_floor: float = 1.2  # errors are worth naming even when they rise by a fifth
     ratio_floor: float = 1.5  # other messages vary with the mix of requests
     least_dispersion: float = 0.1  # a fixed workload sharpens the test at most so far: a line may count for ten
     min_regular: int = 30  # kinds of rare message that have to agree before a workload is taken as fixed
+    max_regularity: float = 0.67  # of chance's variation: above it, alike pods may be luck, as lines come in groups
     dispersion_prior: float = 2.0  # pods' worth of trust in the typical spread; two pods alone tell little about it
 
     # How much there has to be
@@ -22,6 +23,7 @@ class LogPolicy:
     min_coverage: float = 0.5  # a pod that logged for less of the window than this lived too short to be judged
     min_new_events: int = 5  # a message seen less often may be chance whatever the arithmetic says
     min_new_pods: int = 2  # one pod may be a bad node, where there are several
+    load_ratio: float = 2.0  # everyday events per pod-second differ by more only when the traffic is split unevenly
     min_everyday_events: int = 30  # on each side, to scale the sides by what all pods do
     min_traffic_coverage: float = 0.6  # a traffic metric must cover this much of the log window to be divided by
 
@@ -37,7 +39,7 @@ class LogPolicy:
     flow_slack: float = 0.05  # of the begun may stay open on stable: rejections, cuts at the edges of the window
     flow_loss: float = 0.1  # of the work begun and not ended is worth a rollback
     flow_alpha: float = 1e-4  # p-value of a broken pair: many pairs are looked at
-    min_flow_events: int = 10  # of the begin, on each side
+    min_flow_events: int = 12  # of the begin, on each side
     min_flow_cells: int = 8  # pods x time buckets with either step, or going together may be chance
     max_flow_steps: int = 80  # the most frequent ones: pairs grow with the square
 

@@ -223,11 +223,9 @@ def _made_up_for(change: LogChange, changes: Sequence[LogChange], scene: _Scene)
         return False
     counts = total("", change.pattern.level, "", [change.pattern, *others]).counts
     summed = contrast(counts, pods, dispersion(counts, pods, scene.habit, policy.dispersion_prior))
-    interval = ratio_interval(summed, policy.interval_level)
-    if summed.p > policy.false_discovery_rate:
-        return True
     floor = policy.error_ratio_floor if is_error(change.pattern) else policy.ratio_floor
-    return interval.high >= 1.0 / floor if lost else interval.low <= floor
+    small = summed.ratio >= 1.0 / floor if lost else summed.ratio <= floor
+    return small or summed.p > policy.false_discovery_rate
 
 
 def _weight(pattern: LogPattern) -> str:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from rollout_verdict.core.counts import (
     Contrast,
-    Counts,
     Habit,
     bunching,
+    burst_size,
     contrast,
     could_differ,
     dispersion,
@@ -47,7 +47,8 @@ def build_rows(logs: LogEvidence, exposure: Exposure, policy: LogPolicy) -> tupl
         [p.counts for p in logs.patterns if p.level < Level.WARN and not is_error(p)], exposure.pods, policy.min_regular
     )
     habit = Habit(
-        spread=typical_spread(calm, exposure.pods), least=max(policy.least_dispersion, least) if least < 1.0 else 1.0
+        spread=typical_spread(calm, exposure.pods),
+        least=max(policy.least_dispersion, least) if least <= policy.max_regularity else 1.0,
     )
     rows = [_row(pattern, old, (), exposure=exposure, habit=habit, policy=policy) for pattern, old in aligned]
     rows += [
@@ -146,11 +147,15 @@ def _row(
     habit: Habit,
     policy: LogPolicy,
 ) -> Row:
-    counts: Counts = pattern.counts
+    counts = pattern.counts
     factor = dispersion(counts, exposure.pods, habit, policy.dispersion_prior)
-    lone = pattern.buckets.canary
-    if len(counts.canary) == 1 and not any(counts.stable) and lone:  # no other pod to learn the bursts from
-        factor *= bunching(lone[0])
+    bunch = 1.0
+    if len(counts.canary) == 1 and pattern.buckets.canary:  # no other pod to learn the canary's bursts from
+        bunch = bunching(pattern.buckets.canary[0], _columns(pattern.buckets.stable))
+    if habit.least < 1.0:
+        factor *= 1.0 if any(counts.stable) else bunch
+    else:
+        factor = max(factor, bunch, burst_size(pattern.buckets, exposure.pods))
     return Row(
         pattern=pattern,
         old=old,
