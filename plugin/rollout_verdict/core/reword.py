@@ -72,13 +72,20 @@ def pair_rewordings(
     scored.sort(
         key=lambda s: (-round(s[0], 6), -round(s[1], 6), s[2].template, s[2].status, s[3].template, s[3].status)
     )
-    pairs, used_old, used_new = [], set(), set()
+    pairs: list[tuple[LogPattern, LogPattern]] = []
+    used_old: set[tuple[str, Level]] = set()
+    used_new: set[tuple[str, Level]] = set()
     for _, _, old_pattern, new_pattern in scored:
-        if old_pattern.key not in used_old and new_pattern.key not in used_new:
-            used_old.add(old_pattern.key)
-            used_new.add(new_pattern.key)
+        if identity(old_pattern) not in used_old and identity(new_pattern) not in used_new:
+            used_old.add(identity(old_pattern))
+            used_new.add(identity(new_pattern))
             pairs.append((old_pattern, new_pattern))
     return tuple(pairs)
+
+
+def identity(pattern: LogPattern) -> tuple[str, Level]:
+    """Return what tells patterns apart: one wording may come at two levels."""
+    return pattern.key, pattern.level
 
 
 def likeness(old: frozenset[str], new: frozenset[str]) -> float:

@@ -17,7 +17,7 @@ from rollout_verdict.core.counts import (
 from rollout_verdict.core.evidence import Level, LogEvidence, LogKind, LogPattern
 from rollout_verdict.core.exposure import Exposure
 from rollout_verdict.core.log_policy import LogPolicy
-from rollout_verdict.core.reword import Candidate, pair_rewordings
+from rollout_verdict.core.reword import Candidate, identity, pair_rewordings
 from rollout_verdict.core.statistics import benjamini_hochberg
 from rollout_verdict.core.values import Pair
 
@@ -80,11 +80,11 @@ def _align(patterns: Iterable[LogPattern], exposure: Exposure, policy: LogPolicy
             vanished.append(Candidate(pattern=pattern, rate=stable / worked.stable))
         elif canary and not stable:
             new.append(Candidate(pattern=pattern, rate=canary / worked.canary))
-    pairs = {fresh.key: old for old, fresh in pair_rewordings(vanished, new, policy.reword_similarity)}
-    gone = {old.key for old in pairs.values()}
+    pairs = {identity(fresh): old for old, fresh in pair_rewordings(vanished, new, policy.reword_similarity)}
+    gone = {identity(old) for old in pairs.values()}
     aligned = []
     for pattern in patterns:
-        old = pairs.get(pattern.key)
+        old = pairs.get(identity(pattern))
         if old:
             both = replace(
                 pattern,
@@ -93,7 +93,7 @@ def _align(patterns: Iterable[LogPattern], exposure: Exposure, policy: LogPolicy
                 samples=Pair(stable=old.samples.stable, canary=pattern.samples.canary),
             )
             aligned.append((both, old.template))
-        elif pattern.key not in gone:
+        elif identity(pattern) not in gone:
             aligned.append((pattern, ""))
     return aligned
 
