@@ -172,6 +172,8 @@ class RemoteMeasurer:
             body = response.read(MAX_ANSWER + 1)
             if len(body) > MAX_ANSWER:
                 raise UnavailableError(f"the service's answer exceeds {MAX_ANSWER} bytes")
+            if response.length:  # http.client returns what there is when the connection ends early
+                raise UnavailableError("the service's answer was cut off")
             keep = response.isclosed() and not response.will_close
         finally:
             if not keep:

@@ -34,7 +34,8 @@ class Connection:
         self._pool = pool
         self._log = log
         self._lock = threading.Lock()  # guards the session and the order of bytes on the socket
-        self._broken = ""  # why an answer could not be sent
+        self._writing = False  # a thread is about to write more; it takes along what is queued in the meantime
+        self._broken = ""  # why something could not be sent
         self._session = PluginSession({name: method.only for name, method in methods.items()})
 
     def serve(self) -> int:
@@ -44,8 +45,8 @@ class Connection:
             return self._serve()
         except RemoteProtocolError as error:
             # What is left to send is a go-away frame. The process ends with it: see PluginSession.receive_data.
-            with self._lock, contextlib.suppress(OSError):
-                self._socket.sendall(self._session.data_to_send())
+            with self._lock:
+                self._write_some()
             self._log.error("the host broke the protocol, ending", problem=str(error))
             return 1
         except OSError as error:
@@ -66,9 +67,9 @@ class Connection:
                         quitting = True
                     else:
                         self._dispatch(event)
-                out = self._session.data_to_send()
-                if out:
-                    self._socket.sendall(out)
+                rest = self._write_some()
+            if rest:  # reading must go on, or two sides that write would wait for each other
+                threading.Thread(target=self._write_rest, args=(rest,), daemon=True).start()
             if self._broken:
                 raise OSError(self._broken)
             if not data:
@@ -96,13 +97,49 @@ class Connection:
         value, failure = self._try(call, method, argument)
         with self._lock:
             self._answer(call, method, value, failure)
+            rest = self._write_some()
+        if rest:
+            self._write_rest(rest)
+
+    def _write_some(self) -> bytes:
+        """Write what is queued, as far as that goes at once, and return the rest; the lock is held.
+
+        Whoever gets a rest must hand it to ``_write_rest``, without the lock.
+        """
+        if self._writing or self._broken:
+            return b""
+        out = self._session.data_to_send()
+        if not out:
+            return b""
+        try:
+            sent = self._socket.send(out, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._give_up(error)
+            return b""
+        self._writing = sent < len(out)
+        return out[sent:]
+
+    def _write_rest(self, out: bytes) -> None:
+        """Write until nothing is queued."""
+        while True:
             try:
-                self._socket.sendall(self._session.data_to_send())
+                self._socket.sendall(out)
             except OSError as error:
-                # Perhaps half a frame went out. Wake the serving thread, so that the process ends.
-                self._broken = str(error)
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+                self._give_up(error)
+                return
+            with self._lock:
+                out = self._session.data_to_send()
+                if not out:
+                    self._writing = False
+                    return
+
+    def _give_up(self, error: OSError) -> None:
+        """Remember that a frame went out in part or not at all, and wake the serving thread to end the process."""
+        self._broken = str(error)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def _try(self, call: Call, method: Method, argument: Mapping[str, Any]) -> tuple[Any, str]:
         """Return a method's value, or what to say in its place. A call without an answer would block the host."""

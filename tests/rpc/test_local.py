@@ -1,0 +1,141 @@
+"""Measuring in this process: bundles judged by the engine, everything else an error that says so."""
+
+import json
+import threading
+
+import pytest
+
+from rollout_verdict.rpc import local
+from rollout_verdict.rpc.local import LocalMeasurer
+from rollout_verdict.rpc.measurer import Broken, Outcome, Running
+from rollout_verdict.rpc.pool import Pool
+from rollout_verdict.rpc.settings import Settings
+from tests.rpc.host import DEADLINE_S, until
+from tests.rpc.test_remote import job
+
+
+def measurer(problem="", pool=None):
+    settings = Settings(service="", token_file="", ca_file="", local=True, problem=problem)
+    return LocalMeasurer(settings, pool or Pool(lambda error: None))
+
+
+def final(found, asked):
+    assert found.start(asked, within=1) in (Running(), found.get(asked, within=1))
+    until(lambda: found.get(asked, within=1) != Running(), "it is over")
+    return found.get(asked, within=1)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """A canary that was killed for memory, and a stable side that was not."""
+    container = {"name": "api", "image": "api:1", "ready": True, "restartCount": 0}
+    killed = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
+    pods = {
+        "stable": [{"name": "s-1", "phase": "Running", "containers": [{**container, "state": {"running": {}}}]}],
+        "canary": [
+            {
+                "name": "c-1",
+                "phase": "Running",
+                "containers": [
+                    {
+                        **container,
+                        "ready": False,
+                        "restartCount": 5,
+                        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                        "lastState": killed,
+                    }
+                ],
+            }
+        ],
+    }
+    (tmp_path / "kubernetes.json").write_text(json.dumps({"pods": pods}))
+    return tmp_path
+
+
+def test_a_bundle_is_judged(shared):
+    found = measurer()
+    (case, *_) = sorted((shared / "canary-cases").iterdir())
+    outcome = final(found, job({"bundle": str(case), "colour": 1}))
+    assert isinstance(outcome, Outcome)
+    assert outcome.verdict in ("promote", "rollback", "inconclusive")
+    assert outcome.reason
+    assert outcome.analysis
+    assert len(outcome.digest) == 64
+    assert outcome.models[0]["modelName"] == "rules"
+    assert outcome.warnings == ('unknown configuration key ignored: "colour"',)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({}, "judges recorded bundles only"),
+        ({"bundle": "/nowhere/at/all"}, "cannot read the bundle"),
+        ({"bundle": "x", "minConfidence": 101}, "minConfidence is 101"),
+    ],
+)
+def test_what_cannot_be_judged_is_an_error_never_a_verdict(config, told):
+    state = final(measurer(), job(config))
+    assert isinstance(state, Broken)
+    assert told in state.reason
+
+
+def test_an_engine_that_breaks_is_an_error(monkeypatch):
+    def fail(_):
+        raise MemoryError
+
+    monkeypatch.setattr(local, "_judge", fail)
+    assert final(measurer(), job()) == Broken(reason="the measurement failed: MemoryError")
+
+
+def test_starting_twice_is_starting_once(monkeypatch):
+    count, gate = [], threading.Event()
+    monkeypatch.setattr(local, "_judge", lambda _: (gate.wait(DEADLINE_S), count.append(1), Broken(reason="x"))[2])
+    found = measurer()
+    assert found.get(job(), within=1) is None
+    for _ in range(3):
+        assert found.start(job(), within=1) == Running()
+    gate.set()
+    until(lambda: found.get(job(), within=1) != Running(), "it is over")
+    assert found.start(job(), within=1) == Broken(reason="x")
+    assert count == [1]
+
+
+def test_what_is_cancelled_ends_unseen(monkeypatch):
+    gate = threading.Event()
+    monkeypatch.setattr(local, "_judge", lambda _: (gate.wait(DEADLINE_S), Broken(reason="x"))[1])
+    pool = Pool(lambda error: None)
+    found = measurer(pool=pool)
+    found.start(job(), within=1)
+    found.cancel(job(), within=1)
+    gate.set()
+    until(lambda: pool._open == 0, "it is over")
+    assert found.get(job(), within=1) is None
+    found.cancel(job(), within=1)
+
+
+def test_a_full_pool_is_an_error():
+    gate = threading.Event()
+    pool = Pool(lambda error: None, threads=1, waiting=0)
+    pool.submit(lambda: gate.wait(DEADLINE_S))
+    found = measurer(pool=pool)
+    found.start(job(), within=1)
+    assert "waiting already" in found.get(job(), within=1).reason
+    gate.set()
+
+
+def test_forgetting_and_the_bound_on_what_is_kept(monkeypatch):
+    monkeypatch.setattr(local, "_judge", lambda _: Broken(reason="x"))
+    monkeypatch.setattr(local, "_MAX_KEPT", 3)
+    found = measurer()
+    for number in range(5):
+        final(found, job(number=number))
+    known = [found.get(job(number=number), within=1) for number in range(5)]
+    assert [state is None for state in known] == [True, True, False, False, False]
+    found.forget((job(number=4).id, "never known"))
+    assert found.get(job(number=4), within=1) is None
+
+
+def test_settings_and_self_description():
+    assert measurer(problem="odd").problem() == "odd"
+    assert measurer().problem() == ""
+    assert measurer().about(within=1) == {}
