@@ -16,7 +16,7 @@ _COMBINING = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff
 _HEAP = re.compile(f"({_COMBINING}{{3}}){_COMBINING}+")
 _BACKTICKS = re.compile("`+")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$&])")
-_AT_START = re.compile(r"^([-+=](?=[\s=-]|$)|[0-9]{1,9}(?=[.)](?:\s|$)))")
+_AT_START = re.compile(r"^( ?)(?: *)([-+=](?=[\s=-]|$)|[0-9]{1,9}(?=[.)](?:\s|$))|)")
 # Text that a forge turns into a link or a call by itself, unless a code span parts it.
 _CALL = re.compile(r"(?:@|\\#)(?=\w)")
 _ADDRESS = re.compile(r"(?i)://|www\.|(?:mailto|xmpp):")
@@ -81,5 +81,8 @@ def prose(text: str, *, limit: int = 1000) -> str:
 
 
 def _at_start(match: "re.Match[str]") -> str:
-    """Keep a line from starting a list or underlining a heading."""
-    return f"{match[1]}\\" if match[1][0].isdigit() else f"\\{match[1]}"
+    """Keep a line from starting a list or a block of code, or from underlining a heading."""
+    blank, sign = match[1], match[2]
+    if not sign:
+        return blank
+    return f"{blank}{sign}\\" if sign[0].isdigit() else f"{blank}\\{sign}"
