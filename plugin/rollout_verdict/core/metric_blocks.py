@@ -1,7 +1,7 @@
 """The samples of two sides brought onto one time grid.
 
-Rates and quantiles over a sliding window are correlated from one sample to the next; the means of a few blocks of time
-are nearly independent and still show when something began. Every pod becomes a row of block means.
+Rates and quantiles over a sliding window are correlated from one sample to the next; the means of a few blocks of
+time are nearly independent and still show when something began. Every pod becomes a row of block means.
 """
 
 import math
@@ -54,8 +54,8 @@ def settled(samples: tuple[Sample, ...], *, warm_up: float, keep: int) -> tuple[
 def grid(sides: Pair[tuple[PodSamples, ...]], *, blocks: int) -> Grid:
     """Return both sides on the canary's time, in at most ``blocks`` blocks; every pod has a sample.
 
-    Stable samples outside the canary's time are left out, unless none is inside: then the stable rows are laid over the
-    canary's time by their own beginning.
+    Stable samples outside the canary's time are left out, unless none is inside: then the stable rows are laid over
+    the canary's time by their own beginning.
     """
     start = min(samples[0][0] for _, samples in sides.canary)
     end = max(samples[-1][0] for _, samples in sides.canary)

@@ -87,13 +87,13 @@ def fraction(case: Case, floor: Floor | None = None) -> Answer:
         counts=case.grid.counts,
         min_samples=policy.min_samples,
     )
-    if not found:
-        return case.answer(MetricOutcome.TOO_FEW, "no time at which both sides have samples", method="none")
 
     def harm(one: Shift) -> float:
         return one.value * worse
 
-    told, ceiling = pick(found, harm, floor or policy.fraction_floor, policy.partial_factor)
+    floor = floor or policy.fraction_floor
+    part = Floor(warn=floor.warn * policy.partial_factor, fail=floor.fail * policy.partial_factor)
+    told, ceiling = pick(found, harm, floor, part)
     p = chance(told, found)
     sense = -told.value if case.quantity.flip else told.value
     return case.answer(
@@ -114,10 +114,9 @@ def memory(case: Case) -> Answer:
     policy = case.policy
     base = average(case.grid.rows.stable)
     grown = case.grid.rows.map(lambda side: tuple(one for row in side if (one := _growth(row, base))))
-    found = shift(grown, worse=1, prior=policy.growth_prior, noise=1.0) if grown.stable and grown.canary else None
-    if not found:
+    if not (grown.stable and grown.canary):
         return case.answer(MetricOutcome.TOO_FEW, "too few parts of the window to see growth", method="none")
-    told = found[0]
+    told, _ = shift(grown, worse=1, prior=policy.growth_prior, noise=1.0)
     steady = average([[_steadiness(row) for row in case.grid.rows.canary]]) >= policy.steady_share
     ceiling = Severity.INFO
     if steady and told.value >= policy.growth_floor.warn:

@@ -12,7 +12,7 @@ from rollout_verdict.core.comparison import MetricOutcome
 from rollout_verdict.core.metric_case import Answer, Case, Rows, average
 from rollout_verdict.core.metric_policy import Floor
 from rollout_verdict.core.metric_shift import Prior, Shift, shift
-from rollout_verdict.core.values import Pair, Severity
+from rollout_verdict.core.values import Pair, Severity, Side
 
 ORDER = {Severity.VETO: 0, Severity.FAIL: 1, Severity.WARN: 2, Severity.INFO: 3}
 _LARGEST = 700.0  # exp of more overflows
@@ -101,6 +101,8 @@ def level(
     policy, rows = case.policy, rows or case.grid.rows
     neutral = case.quantity.worse == 0
     worse = case.quantity.worse or 1
+    if not all(any(value is not None for row in rows.of(side) for value in row) for side in Side):
+        return case.answer(MetricOutcome.TOO_FEW, "no time at which requests are known, too", method="none")
     found = shift(
         rows.map(lambda side: tuple(tuple(_log(value, grain) for value in row) for row in side)),
         worse=worse,
@@ -109,15 +111,14 @@ def level(
         counts=case.grid.counts,
         min_samples=policy.min_samples,
     )
-    if not found:
-        return case.answer(MetricOutcome.TOO_FEW, "no time at which both sides have samples", method="none")
     base = average(rows.stable)
 
     def harm(one: Shift) -> float:
         factor = math.expm1(min(one.value, _LARGEST)) * worse
         return factor if factor * base >= floor.least else 0.0
 
-    told, ceiling = pick(found, harm, floor, policy.partial_factor)
+    part = Floor(warn=floor.warn * policy.partial_factor, fail=max(floor.fail, policy.severe_factor))
+    told, ceiling = pick(found, harm, floor, part)
     p = chance(told, found, neutral=neutral)
     low, high = told.interval(policy.interval_level)
     relative = math.expm1(min(told.value, _LARGEST))
@@ -138,13 +139,13 @@ def level(
 
 
 def pick(
-    found: tuple[Shift, Shift], harm: Callable[[Shift], float], floor: Floor, partial: float
+    found: tuple[Shift, Shift], harm: Callable[[Shift], float], floor: Floor, part: Floor
 ) -> tuple[Shift, Severity]:
     """Return the shift to tell of, of the whole window and its worst part, and the severity its size would have."""
     ranked = []
     for one in found:
-        size = harm(one) / (partial if one.partial else 1.0)
-        ceiling = Severity.FAIL if size >= floor.fail else Severity.WARN if size >= floor.warn else Severity.INFO
+        size, least = harm(one), part if one.partial else floor
+        ceiling = Severity.FAIL if size >= least.fail else Severity.WARN if size >= least.warn else Severity.INFO
         ranked.append((ORDER[ceiling], one.p if ceiling is not Severity.INFO else 0.0, one.partial, ceiling, one))
     _, _, _, ceiling, told = min(ranked, key=lambda entry: entry[:3])
     return told, ceiling

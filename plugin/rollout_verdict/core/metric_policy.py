@@ -55,9 +55,9 @@ class MetricPolicy:
     demand_floor: Floor = field(default_factory=lambda: Floor(warn=0.5, fail=1.5))
     growth_floor: Floor = field(default_factory=lambda: Floor(warn=0.1, fail=0.2))
     share_ratio: float = 1.5  # a failure share must also be this many times stable's
-    partial_factor: float = 2.0  # a shift in a part of the window must be this many times larger
+    partial_factor: float = 2.0  # a shift in a part of the window is worth a warning when it is so many times larger
     steady_share: float = 0.6  # of the steps must go up before growth is a trend
-    severe_factor: float = 5.0  # a shift of this many times stable's level is severe
+    severe_factor: float = 5.0  # stable's level again so many times: severe, and enough in a part of the window
     events_fail: float = 2.0  # one restart may be bad luck, two are a habit
     down_fail: float = 0.25  # share of time a settled pod may not be ready
     down_warn: float = 0.05

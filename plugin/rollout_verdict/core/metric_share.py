@@ -1,8 +1,8 @@
 """Whether more of the canary's requests fail than of the stable pods'.
 
 Counts are rebuilt from the share and the request rate, stratified by blocks of time so that trouble which hits all
-pods cancels (Mantel & Haenszel 1959), and deflated by how much the stable pods scatter beyond chance. An outage of all
-still drowns a small share of the canary's own: the blocks that were calm on stable are tested by themselves, too.
+pods cancels (Mantel & Haenszel 1959), and deflated by how much the stable pods scatter beyond chance. An outage of
+all still drowns a small share of the canary's own: the blocks that were calm on stable are tested by themselves, too.
 """
 
 import math

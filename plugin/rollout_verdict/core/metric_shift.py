@@ -69,27 +69,23 @@ def shift(
     prior: Prior,
     noise: float,
     counts: Sequence[int] = (),
-    min_samples: int = 1,
-) -> tuple[Shift, Shift] | None:
-    """Return the shift over the whole window and in the worst run of blocks; None without a common block.
+    min_samples: int = 0,
+) -> tuple[Shift, Shift]:
+    """Return the shift over the whole window and in its worst run of blocks; either side has a known block.
 
-    ``worse`` is +1 or -1. ``noise`` (>= 1) multiplies the canary's variance, as when it served fewer
-    requests.
+    ``worse`` is +1 or -1. ``noise`` (>= 1) multiplies the canary's variance, as when it served fewer requests. A run
+    holds at least ``min_samples`` of the canary's samples, which ``counts`` gives by block.
     """
     blocks = len(rows.canary[0])
     canary = [_mean(row[block] for row in rows.canary) for block in range(blocks)]
     stable = [_mean(row[block] for row in rows.stable) for block in range(blocks)]
-    overall = _mean(value for value in stable)
-    differences: list[float | None] = [
-        None if c is None or overall is None else c - (overall if s is None else s)
-        for c, s in zip(canary, stable, strict=True)
+    overall = _mean(stable) or 0.0
+    differences = [
+        None if c is None else c - (overall if s is None else s) for c, s in zip(canary, stable, strict=True)
     ]
-    known = [value for value in differences if value is not None]
-    if not known:
-        return None
+    kept = sum(value is not None for value in differences)
     pods, canaries = len(rows.stable), len(rows.canary)
     between, within, df_between, df_within = _spread(rows.stable, prior)
-    kept = len(known)
     pod_variance = max(between, within / kept)
     persistent = max(prior.between**2, pod_variance - within / kept)
 

@@ -117,8 +117,8 @@ def _both_failing(checks: Sequence[MetricCheck], policy: MetricPolicy) -> str:
 def base_samples(series: MetricSeries, told: Quantity) -> tuple[Sample, ...]:
     """Return a series in its base unit.
 
-    A share of good outcomes becomes one of bad ones. A counter becomes a rate; where it was reset, what it shows is the
-    increase (Prometheus, ``rate``).
+    A share of good outcomes becomes one of bad ones. A counter becomes a rate; where it was reset, what it shows is
+    the increase (Prometheus, ``rate``).
     """
     if not told.counter:
         return tuple(

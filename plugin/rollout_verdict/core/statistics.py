@@ -7,6 +7,7 @@ formula names its source; the tests hold each against an independent implementat
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
@@ -14,9 +15,7 @@ _TINY = 1e-300  # stands for zero in Lentz' method, Numerical Recipes (3rd ed.) 
 _EPSILON = 1e-15  # relative change at which a continued fraction has converged in double precision
 _ITERATIONS = 10_000  # the fraction needs about sqrt(max(a, b)) steps: enough for counts up to 10^7
 _LEAST_QUANTILE = 1e-300  # a quantile below this is zero to every use
-_EXACT_PAIRS = (
-    400  # up to this many pairs the exact rank-sum distribution is counted out, in under a millisecond
-)
+_EXACT_PAIRS = 400  # up to this many pairs the exact rank-sum distribution is counted out, in under a millisecond
 
 
 def normal_cdf(z: float) -> float:
@@ -152,6 +151,7 @@ def student_cdf(t: float, df: float) -> float:
     return 1.0 - tail if t > 0 else tail
 
 
+@lru_cache(maxsize=1024)
 def student_quantile(p: float, df: float) -> float:
     """Return t with P(T <= t) = p, for 0 < p < 1."""
     if p == 0.5:
