@@ -204,6 +204,7 @@ def _empty_max_tokens(call: Call) -> Answer:
 
 def _continuation(call: Call) -> Answer:
     body = said(call, '{"observations":[', "CONTINUATION")
+    body["candidates"][0]["continuationToken"] = "dG9rZW4="
     return Answer(body)
 
 
@@ -315,7 +316,7 @@ SCENARIOS: dict[str, Scenario] = {
     "compressed": lambda call: Answer(
         gzip.compress(json.dumps(citing(call).body).encode()), headers={"Content-Encoding": "gzip"}, checked=False
     ),
-    "endless": _raw(b" " * (6 * 1024 * 1024)),
+    "endless": lambda call: Answer(b" " * (6 * 1024 * 1024) + json.dumps(citing(call).body).encode(), checked=False),
     "html_200": _raw(HTML, "text/html"),
     "html_502": _raw(HTML, "text/html", 502),
     "error_not_an_object": _raw({"error": "oops"}, status=500),

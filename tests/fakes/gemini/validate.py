@@ -188,16 +188,17 @@ def check_response(body: dict[str, Any]) -> None:
     types.GenerateContentResponse.model_validate(body)
     known = {**body}
     if "candidates" in body:
-        known["candidates"] = [
-            {**c, "finishReason": "OTHER"} if c.get("finishReason") in NEWER_FINISH_REASONS else c
-            for c in body["candidates"]
-        ]
-        for candidate in known["candidates"]:
-            candidate.pop("continuationToken", None)
+        known["candidates"] = [_older(candidate) for candidate in body["candidates"]]
     feedback = body.get("promptFeedback")
     if feedback and feedback.get("blockReason") in NEWER_BLOCK_REASONS:
         known["promptFeedback"] = {**feedback, "blockReason": "OTHER"}
     json_format.ParseDict(known, GenerateContentResponse.pb()())
+
+
+def _older(candidate: dict[str, Any]) -> dict[str, Any]:
+    """Return a candidate as the protobuf package knows it."""
+    known = {key: value for key, value in candidate.items() if key != "continuationToken"}
+    return {**known, "finishReason": "OTHER"} if known.get("finishReason") in NEWER_FINISH_REASONS else known
 
 
 def check_error(status: int, body: dict[str, Any]) -> None:
