@@ -111,7 +111,7 @@ def joins(state: State, head: Role, level: Level, role: Role, text: str, *, head
         # A trace belongs to the line before when that line reports trouble; else it was printed on its own.
         return state is State.CHAIN or (state is State.MESSAGE and level >= Level.WARN and length == 1)
     if role is Role.JSON:
-        return headed and length > 1
+        return headed and length > 1 and state is State.MESSAGE  # the body of a message printed over several lines
     return headed and role is Role.PLAIN
 
 

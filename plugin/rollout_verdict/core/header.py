@@ -228,7 +228,7 @@ def _find_level(words: list[str]) -> tuple[int, Level]:
 
 def _skip_header(words: list[str], index: int) -> tuple[int, str]:
     """Return where the message begins, and the logger."""
-    logger, groups, last = "", 0, len(words) - 1
+    logger, thread, groups, last = "", "", 0, len(words) - 1
     while index < last:
         word = words[index]
         if word in _SEPARATORS or _HOLES.match(word) or _TRACE_PAIR.match(word):
@@ -240,10 +240,10 @@ def _skip_header(words: list[str], index: int) -> tuple[int, str]:
             index += 1
         elif word.startswith("[") and groups < 2 and (end := _group(words, index)) is not None:
             inside = " ".join(words[index : end + 1]).strip("[]:- ")
-            if groups and HOLE not in inside:
-                break
-            if not logger and HOLE not in inside and " " not in inside:
-                logger = inside
+            if HOLE not in inside:
+                if groups:
+                    break
+                thread = "" if " " in inside else inside
             groups += 1
             index = end + 1
         elif not logger and not _OUTCOME.search(word) and _LOGGER.match(word):
@@ -251,7 +251,7 @@ def _skip_header(words: list[str], index: int) -> tuple[int, str]:
             index += 1
         else:
             break
-    return index, _short(logger)
+    return index, _short(logger or thread)
 
 
 def _group(words: list[str], start: int) -> int | None:

@@ -134,10 +134,10 @@ class LineReader:
             self._traces[known] = (tuple(lines), key)  # the lines are kept so that their ids stay theirs
         return key
 
-    def coarse(self, key: Key) -> Key:
-        """Return the key that stands in when a table is full: the first three words and the number of words."""
-        words = key.template.split(" ")
-        text = f"{' '.join(words[:3])} … ({len(words)} words)"
+    def coarse(self, key: Key, *, words: int) -> Key:
+        """Return the key that stands in when a table is full: the first words and how many there are in all."""
+        all_words = key.template.split(" ")
+        text = f"{' '.join(all_words[:words])} … ({len(all_words)} words)" if words else "…"
         return self.key(text, key.level, key.kind, key.status, "")
 
     def key(self, template: str, level: Level, kind: LogKind, status_: str, logger: str) -> Key:

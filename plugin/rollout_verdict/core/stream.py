@@ -320,6 +320,12 @@ class LogStream:
         found = self.found.get(key)
         return found is None or len(found.samples) < found.wanted
 
+    def _coarse(self, key: Key) -> Key:
+        """Return the key that a full table counts this one under; coarse keys have a tenth of the room."""
+        coarse = self._reader.coarse(key, words=3)
+        room = len(self.found) < self._policy.max_keys + self._policy.max_keys // 10
+        return coarse if room or coarse in self.found else self._reader.coarse(key, words=0)
+
     def _keep(self, firsts: list[_Done]) -> dict[Key, Key]:
         """Open entries for new keys and keep samples; returns the coarse key for each that found no room."""
         policy = self._policy
@@ -327,7 +333,9 @@ class LogStream:
         for event in firsts:
             key = event.key
             if key not in self.found and len(self.found) >= policy.max_keys:
-                key = instead[key] = self._reader.coarse(key)
+                coarse = self._coarse(key)
+                instead[key] = coarse
+                key = coarse
             found = self.found.get(key)
             if found is None:
                 wanted = policy.samples if key.level >= Level.WARN else policy.calm_samples
