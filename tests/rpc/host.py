@@ -235,13 +235,15 @@ class PluginProcess:
         self.folder = folder
         environment = {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "PYTHONPATH": f"{ROOT / 'plugin'}:{ROOT}"}
         environment |= COOKIE if environ is None else environ
-        self.process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-m", module, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=(folder / "stderr").open("ab"),
-        )
+        self.hosts: list[Host] = []
+        with (folder / "stderr").open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
 
     def handshake(self) -> str:
         """Return the address in the handshake line."""
@@ -254,8 +256,9 @@ class PluginProcess:
         assert line.endswith(b"|netrpc|\n"), line
         return line.split(b"|")[3].decode()
 
-    def connect(self) -> Host:
-        return Host(self.handshake())
+    def connect(self, address: str = "") -> Host:
+        self.hosts.append(Host(address or self.handshake()))
+        return self.hosts[-1]
 
     def log(self) -> str:
         return (self.folder / "stderr").read_text()
@@ -273,6 +276,8 @@ class PluginProcess:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.kill()
+        for host in self.hosts:
+            host.mux.sock.close()
         if self.process.stdout is not None:
             self.process.stdout.close()
 

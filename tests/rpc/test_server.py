@@ -205,6 +205,17 @@ def test_a_broken_session_is_told_with_a_go_away(wire):
     assert wire.mux.away == 1
 
 
+def test_a_bug_in_serving_ends_the_connection_and_says_where(wire, monkeypatch):
+    def fail(_):
+        raise AssertionError("hush")
+
+    monkeypatch.setattr(wire.connection._session, "receive_data", fail)
+    wire.mux.send_frame(2, 1, 0, 1)
+    assert wire.over() == 1
+    assert "serving failed" in wire.log()
+    assert "hush" not in wire.log()
+
+
 def test_a_host_that_takes_no_bytes_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(server, "_WRITE_TIMEOUT_S", 1)
     wire = Wire(tmp_path)

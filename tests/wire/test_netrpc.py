@@ -79,6 +79,7 @@ def test_an_argument_that_cannot_be_read_is_told_and_the_stream_goes_on():
         c.GobClient().encode(c.record("Request", ServiceMethod=c.INT_T), {"ServiceMethod": 5}),
         c.GobClient().encode(c.record("Request", Seq=c.INT_T), {"Seq": -1}),
         c.GobClient().encode(c.record("Request", Seq=c.STRING_T), {"Seq": "1"}),
+        c.GobClient().encode(c.record("Request", Seq=c.BOOL_T), {"Seq": True}),
         gold.golden("03 0c 00 05"),
     ],
 )

@@ -31,6 +31,7 @@ def run(
     make_methods: Callable[[Pool, Log], Mapping[str, Method]], *, environ: Mapping[str, str], handshake_fd: int
 ) -> int:
     """Serve ``make_methods`` to the go-plugin host that started this process. Return the exit status, or exit."""
+    host = os.getppid()  # before it hears of us: from then on it may end at any time
     log = Log(level=environ.get("LOG_LEVEL", "info").lower())
     try:
         offer = read_environment(environ)
@@ -44,8 +45,14 @@ def run(
     methods = make_methods(pool, log)
     listener = _listen(path, offer)
     _on_sigterm(lambda: _end(path, 0))
-    os.write(handshake_fd, line)  # one write: the host reads a line
-    _accept(listener, lambda sock: Connection(sock, methods, pool, log).serve(), lambda status: _end(path, status))
+    try:
+        os.write(handshake_fd, line)  # one write: the host reads a line
+    except BrokenPipeError:
+        log.error("the host was gone before the handshake")
+        _end(path, 1)
+    _accept(
+        listener, host, lambda sock: Connection(sock, methods, pool, log).serve(), lambda status: _end(path, status)
+    )
     _end(path, 0)
     return 0
 
@@ -108,9 +115,10 @@ def _on_sigterm(end: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def _accept(listener: socket.socket, serve: Callable[[socket.socket], int], end: Callable[[int], None]) -> None:
+def _accept(
+    listener: socket.socket, host: int, serve: Callable[[socket.socket], int], end: Callable[[int], None]
+) -> None:
     """Serve each connection on a thread; end when one breaks or the last one is over, return when the host died."""
-    host = os.getppid()
     lock = threading.Lock()
     connected = 0
 

@@ -52,6 +52,9 @@ class Connection:
         except OSError as error:
             self._log.error("the connection to the host broke, ending", problem=str(error))
             return 1
+        except Exception as error:  # noqa: BLE001 -- a bug of ours: the process must not live on without this thread
+            self._log.error("serving failed, ending", error=type(error).__name__, at=_where(error))
+            return 1
 
     def _serve(self) -> int:
         quitting = False
@@ -147,14 +150,9 @@ class Connection:
             return method.call(argument), ""
         except BaseException as error:  # noqa: BLE001 -- whatever happens, SystemExit included: the caller must hear of it
             # The error's own text may quote what it choked on, so only its kind leaves the process.
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            self._log.error(
-                "a method failed",
-                method=call.request.method,
-                error=type(error).__name__,
-                at=f"{where.filename.rpartition('/')[2]}:{where.lineno} {where.name}",
-            )
-            return None, f"{call.request.method} failed inside the plugin: {type(error).__name__}; its log says where"
+            kind = type(error).__name__
+            self._log.error("a method failed", method=call.request.method, error=kind, at=_where(error))
+            return None, f"{call.request.method} failed inside the plugin: {kind}; its log says where"
 
     def _answer(self, call: Call, method: Method, value: Any, failure: str) -> None:
         if failure:
@@ -164,3 +162,9 @@ class Connection:
             self._session.reply(call, method.reply, value)
         except LocalProtocolError as error:  # already answered, as an error
             self._log.error("an answer did not fit", method=call.request.method, problem=str(error))
+
+
+def _where(error: BaseException) -> str:
+    """Return the place an error comes from. Its text is not logged: it may quote what it choked on."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{place.filename.rpartition('/')[2]}:{place.lineno} {place.name}"

@@ -89,6 +89,6 @@ def _read_header(header: Any) -> tuple[str, int]:
     if not isinstance(header, dict):
         raise RemoteProtocolError("a net/rpc request header must be a struct")
     method, sequence = header.get("ServiceMethod", ""), header.get("Seq", 0)
-    if not isinstance(method, str) or not isinstance(sequence, int) or not 0 <= sequence < 1 << 64:
+    if not isinstance(method, str) or type(sequence) is not int or not 0 <= sequence < 1 << 64:  # a bool is no number
         raise RemoteProtocolError("a net/rpc request header must hold a method name and a sequence number")
     return method, sequence
