@@ -36,7 +36,9 @@ def judge_logs(
         return _nothing(events)
     exposure = derive_exposure(logs, metrics, window, policy)
     rows, habit = build_rows(logs, exposure, policy)
-    work = exposure.total if exposure.unit == "requests" else events.map(float)
+    work = exposure.total
+    if exposure.unit != "requests":  # what the canary would log in the stable way: its own verbosity dilutes no failure
+        work = Pair(stable=float(events.stable), canary=events.stable * work.canary / work.stable)
     scene = Scene(exposure=exposure, habit=habit, work=work, events=events, policy=policy)
     singles = [row for row in rows if not row.members]
     changes = [change_of(row, scene) for row in singles]
