@@ -4,7 +4,6 @@ Field names are Go's, as gob has them on the wire: argo-rollouts ``pkg/apis/roll
 ``utils/plugin/types/types.go``, ``metricproviders/plugin/rpc/rpc.go``. A field that is missing is zero.
 """
 
-import calendar
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -97,8 +96,10 @@ def unmarshal_time(data: object) -> Time | None:
 
 def parse_time(text: str) -> Time | None:
     """Return the instant of a text that ``Time.text`` wrote, None for any other text."""
+    from datetime import datetime  # not needed while all is well
+
     try:
-        return Time(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")) * 10**9)
+        return Time(int(datetime.strptime(text + "+0000", "%Y-%m-%dT%H:%M:%SZ%z").timestamp()) * 10**9)
     except ValueError:
         return None
 

@@ -48,7 +48,7 @@ def run(
     try:
         os.write(handshake_fd, line)  # one write: the host reads a line
     except BrokenPipeError:
-        log.error("the host was gone before the handshake")
+        log.error("the host was gone before the handshake")  # noqa: TRY400 -- not a logging.Logger
         _end(path, 1)
     _accept(
         listener, host, lambda sock: Connection(sock, methods, pool, log).serve(), lambda status: _end(path, status)

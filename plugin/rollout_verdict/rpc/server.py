@@ -8,7 +8,6 @@ import contextlib
 import socket
 import struct
 import threading
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -166,5 +165,10 @@ class Connection:
 
 def _where(error: BaseException) -> str:
     """Return the place an error comes from. Its text is not logged: it may quote what it choked on."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{place.filename.rpartition('/')[2]}:{place.lineno} {place.name}"
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None:
+        return ""
+    code = place.tb_frame.f_code
+    return f"{code.co_filename.rpartition('/')[2]}:{place.tb_lineno} {code.co_name}"
