@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -314,7 +315,7 @@ class TestTime:
             factory, (Side.STABLE, "s1", "app", [long]), (Side.CANARY, "c1", "app", [stamped(0, b"INFO a")])
         )
         edges = evidence.bucket_edges
-        assert {(after - before).total_seconds() for before, after in zip(edges, edges[1:], strict=False)} == {256.0}
+        assert {(after - before).total_seconds() for before, after in pairwise(edges)} == {256.0}
         [pattern] = evidence.patterns
         assert sum(pattern.buckets.stable[0]) == 360
         assert sum(pattern.buckets.canary[0]) == 1

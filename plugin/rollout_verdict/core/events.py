@@ -48,7 +48,7 @@ _ROLES: tuple[tuple[re.Pattern[str], Role], ...] = (
         ),
         Role.OPENER,
     ),
-    (re.compile(r"(?:[\w$]+\.)*[A-Z][\w$]*(?:Exception|Error|Throwable)(?:\b|: |\Z)(?! [a-z])|Error: "), Role.OPENER),
+    (re.compile(r"(?:[\w$]+\.)*(?:[A-Z][\w$]*)?(?:Exception|Error|Throwable)(?![\w$])(?! [a-z])"), Role.OPENER),
     (
         re.compile(
             r"(?:<[0-9]+>)?\[?(?:[0-9]{4}[-/.][0-9]{2}[-/.][0-9]{2}|[0-9]{2}[-/:][0-9]{2}[-/: ]|[0-9]{6,8}[ -][0-9]{6}"

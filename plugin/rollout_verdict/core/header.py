@@ -159,7 +159,7 @@ def _from_fields(fields: dict[str, Any]) -> Head:
         said = value if value == HOLE else mask(clean(value))[:200]
         holes += said == HOLE
         if said != HOLE or holes <= _MOST_HOLES:
-            parts.append(f"{key}={said}")
+            parts.append(f"{mask(key)}={said}")
     logger = mask(clean(fields[logger_key])) if logger_key is not None else ""
     text = " ".join(parts) or HOLE
     return _head(text, level, _short(logger))._replace(stack=stack)
