@@ -11,7 +11,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from rollout_verdict.core.amounts import amount, chance, change, duration, span
@@ -103,19 +103,10 @@ def render(result: Result) -> str:
             style=Markup(style),  # noqa: S704 - our own file
             style_hash=b64encode(sha256(style.encode()).digest()).decode(),
             document=_embedded(result),
+            most_logs=MOST_LOGS,
+            most_same=MOST_SAME,
         )
     )
-
-
-class _Templates(BaseLoader):
-    """Templates out of the package, from a checkout, a wheel or a zip alike."""
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, None, None]:
-        del environment
-        try:
-            return _asset(template), None, None
-        except FileNotFoundError as error:
-            raise TemplateNotFound(template) from error
 
 
 def _asset(name: str) -> str:
@@ -125,7 +116,7 @@ def _asset(name: str) -> str:
 @cache
 def _environment() -> Environment:
     return Environment(
-        loader=_Templates(),
+        loader=FunctionLoader(_asset),  # out of a checkout, a wheel or a zip alike
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -48,5 +48,5 @@ def differs(item: Item) -> bool:
             return item.outcome in (MetricOutcome.HIGH, MetricOutcome.LOW)
         case LogChange():
             return item.significant and item.outcome not in (LogOutcome.UNCHANGED, LogOutcome.TOO_FEW)
-        case PodFact() | DiffItem():
+        case _:  # a fact or a template change is a difference by its nature
             return True

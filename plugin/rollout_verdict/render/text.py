@@ -51,7 +51,7 @@ def render(result: Result, *, width: int = 100, colour: bool = False) -> str:
 
 
 def _lines(result: Result, console: Console, width: int) -> Iterator[Text]:
-    yield from _top(result)
+    yield from _top(result, console, width)
     told = {section.title: section for section in sections(result.evidence, result.comparison, result.verdict)}
     yield from _section(told.pop("Why"), console, width, numbered=True)
     unseen = told.pop("What was not looked at", None)
@@ -70,20 +70,22 @@ def _lines(result: Result, console: Console, width: int) -> Iterator[Text]:
     yield from _wrapped(Text(usage_line(result), "dim"), console, width, _MARGIN, _MARGIN)
 
 
-def _top(result: Result) -> Iterator[Text]:
+def _top(result: Result, console: Console, width: int) -> Iterator[Text]:
     rollout, verdict = result.evidence.rollout, result.verdict
     where = f" ({visible(rollout.namespace)})" if rollout.namespace else ""
     versions = ""
     if rollout.canary_hash or rollout.stable_hash:
         versions = f"   canary {visible(rollout.canary_hash) or '?'} vs stable {visible(rollout.stable_hash) or '?'}"
     window = f"   window {duration(result.evidence.window.seconds)}" if result.evidence.window else ""
-    yield Text.assemble((visible(rollout.name) or "canary", "bold"), where, (f"{versions}{window}", "dim"))
+    first = Text.assemble((visible(rollout.name) or "canary", "bold"), where, (f"{versions}{window}", "dim"))
+    yield from _wrapped(first, console, width, "", _MARGIN)
     yield Text()
     badge = (f" {verdict.decision.value.upper()} ", _STYLES.get(verdict.decision, _UNSURE))
     numbers = (
         f"   score {verdict.score}/100   confidence {verdict.confidence}/100   decided by {verdict.decided_by.value}"
     )
-    yield Text.assemble(_MARGIN, badge, numbers, (_failed(result), "dim"))
+    second = Text.assemble(badge, numbers, (_failed(result), "dim"))
+    yield from _wrapped(second, console, width, _MARGIN, _MARGIN)
     yield Text()
 
 
@@ -98,7 +100,8 @@ def _failed(result: Result) -> str:
 
 def _section(section: Section, console: Console, width: int, *, numbered: bool = False) -> Iterator[Text]:
     note = f" ({section.note})" if section.note else ""
-    yield Text.assemble(_MARGIN, (visible(section.title, limit=80), "bold"), (note, "dim"))
+    title = Text.assemble((visible(section.title, limit=80), "bold"), (note, "dim"))
+    yield from _wrapped(title, console, width, _MARGIN, _MARGIN)
     for number, statement in enumerate(section.statements, 1):
         mark = f"{number}. " if numbered else "- "
         yield from _wrapped(_statement(statement), console, width, _MARGIN + mark, _MARGIN + " " * len(mark))
@@ -140,7 +143,7 @@ def _evidence(result: Result, console: Console, width: int) -> Iterator[Text]:
                 lines = _log(item)
             case PodFact():
                 lines = [Text(f"{item.code}: {visible(item.detail)}")]
-            case DiffItem():
+            case _:
                 lines = [_diff(item)]
         mark = f"[{item.id}] "
         for index, line in enumerate(lines):
