@@ -5,7 +5,7 @@ from rollout_verdict.core.evidence import Direction
 from rollout_verdict.core.metrics import MetricPolicy, judge_metrics
 from rollout_verdict.core.series import metric_evidence
 from rollout_verdict.core.values import Pair, Severity
-from tests.core.metric_evidence import evidence, meta, series, sides, traffic
+from tests.core.metric_evidence import START, evidence, meta, series, sides, traffic
 
 RATE = "http_requests_per_second"
 
@@ -62,12 +62,23 @@ def test_blocks_without_a_rate_do_not_count():
     assert check({"errors_per_second": rows, RATE: traffic()}, "errors_per_second").severity is Severity.FAIL
 
 
-def test_growth_needs_time():
-    rows = ([[100.0, 100.0, 100.0]] * 2, [[100.0, None, 100.0, 200.0]])
-    found = check({"heap_used_mib": ([[None] * 2 + row for row in rows[0]], rows[1])}, "heap_used_mib")
-    assert found.outcome in (MetricOutcome.TOO_FEW, MetricOutcome.PASS)
-    empty = check({"heap_used_mib": ([[0.0] * 18] * 3, [[0.0] * 18])}, "heap_used_mib")
-    assert empty.outcome is MetricOutcome.TOO_FEW
+def test_growth_needs_three_blocks():
+    def memory(stable):
+        return metric_evidence(
+            Pair(
+                stable=(series("heap_used_mib", "s0", [100.0, 100.0, 100.0], **stable),),
+                canary=(series("heap_used_mib", "c0", [100.0, 200.0, 300.0], step=20.0),),
+            )
+        )
+
+    grown = judge_metrics(memory({"step": 20.0}), MetricPolicy()).checks[0]
+    assert (grown.outcome, grown.severity) == (MetricOutcome.HIGH, Severity.FAIL)
+    early = judge_metrics(memory({"step": 10.0, "start": START - 15.0}), MetricPolicy()).checks[0]
+    assert early.outcome is MetricOutcome.TOO_FEW
+
+
+def test_memory_of_nothing_does_not_grow():
+    assert check({"heap_used_mib": ([[0.0] * 18] * 3, [[0.0] * 18])}, "heap_used_mib").outcome is MetricOutcome.PASS
 
 
 def test_slow_growth_is_a_warning():

@@ -47,3 +47,20 @@ def test_units_are_the_metric_s_own():
     assert 30 < found.effect < 50
     assert found.interval.low > 10
     assert "milliseconds" in found.reason
+
+
+def test_traffic_that_collapses_within_the_window_is_a_warning():
+    rows = ([noisy(50.0, seed=n) for n in range(3)], [noisy(50.0, 9) + noisy(0.5, 9)])
+    found = check({RATE: rows}, RATE)
+    assert (found.severity, found.outcome) == (Severity.WARN, MetricOutcome.LOW)
+    assert "fell to" in found.reason
+
+
+def test_traffic_that_falls_on_both_sides_is_no_sign():
+    falling = noisy(50.0, 9) + noisy(0.5, 9)
+    assert check({RATE: ([falling] * 3, [falling])}, RATE).severity is Severity.INFO
+
+
+def test_traffic_of_two_samples_a_row_has_no_trend():
+    short = [50.0, 50.0, None, None]
+    assert check({RATE: ([short] * 3, [[50.0, 50.0, 50.0]])}, RATE).severity is Severity.INFO

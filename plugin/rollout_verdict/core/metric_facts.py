@@ -5,7 +5,7 @@ from itertools import pairwise
 from rollout_verdict.core.comparison import MetricOutcome
 from rollout_verdict.core.metric_blocks import Row
 from rollout_verdict.core.metric_case import Answer, Case, Rows, average
-from rollout_verdict.core.metric_level import chance, level, noise, outcome_of, pick, when
+from rollout_verdict.core.metric_level import chance, level, noise, outcome_of, pick, rises, when
 from rollout_verdict.core.metric_policy import Floor
 from rollout_verdict.core.metric_share import share_shift
 from rollout_verdict.core.metric_shift import Shift, shift
@@ -98,7 +98,7 @@ def fraction(case: Case, floor: Floor | None = None) -> Answer:
     sense = -told.value if case.quantity.flip else told.value
     return case.answer(
         outcome_of(sense, p, policy.warn_p),
-        f"{sense:+.1%} points{when(told)} against stable's {case.shown(average(case.grid.rows.stable))}: "
+        f"{100 * sense:+.1f} points{when(told)} against stable's {case.shown(average(case.grid.rows.stable))}: "
         f"{abs(told.strength):.1f} times the spread of stable, p {p:.2g}",
         method="paired shift",
         ceiling=ceiling,
@@ -112,8 +112,8 @@ def fraction(case: Case, floor: Floor | None = None) -> Answer:
 def memory(case: Case) -> Answer:
     """Judge growth over the window: the level mostly tells how long a pod has been up."""
     policy = case.policy
-    base = average(case.grid.rows.stable)
-    grown = case.grid.rows.map(lambda side: tuple(one for row in side if (one := _growth(row, base))))
+    base = average(case.grid.rows.stable) or 1.0
+    grown = rises(case.grid.rows, per=base)
     if not (grown.stable and grown.canary):
         return case.answer(MetricOutcome.TOO_FEW, "too few parts of the window to see growth", method="none")
     told, _ = shift(grown, worse=1, prior=policy.growth_prior, noise=1.0)
@@ -125,7 +125,8 @@ def memory(case: Case) -> Answer:
     return case.answer(
         outcome_of(told.value, told.p, policy.warn_p),
         f"grew by {average(grown.canary):+.0%} of stable's level on the canary over the window, "
-        f"by {average(grown.stable):+.0%} on stable, {'' if steady else 'not '}steadily (p {told.p:.2g})",
+        f"by {average(grown.stable):+.0%} on stable{'' if ceiling is Severity.INFO else ', steadily'} "
+        f"(p {told.p:.2g})",
         method="growth",
         ceiling=ceiling,
         effect=told.value * base,
@@ -134,13 +135,6 @@ def memory(case: Case) -> Answer:
         strength=told.strength,
         p=told.p,
     )
-
-
-def _growth(row: Row, base: float) -> Row:
-    """Return the rise from the first to the last third as a share of ``base``; nothing with fewer than three blocks."""
-    known = [value for value in row if value is not None]
-    part = len(known) // 3
-    return ((average([known[-part:]]) - average([known[:part]])) / base,) if part and base > 0 else ()
 
 
 def _steadiness(row: Row) -> float:

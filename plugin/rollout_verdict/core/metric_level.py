@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rollout_verdict.core.comparison import MetricOutcome
+from rollout_verdict.core.metric_blocks import Row
 from rollout_verdict.core.metric_case import Answer, Case, Rows, average
 from rollout_verdict.core.metric_policy import Floor
 from rollout_verdict.core.metric_shift import Prior, Shift, shift
@@ -87,6 +88,24 @@ def shown(case: Case) -> Answer:
     return replace(plain(case), ceiling=Severity.INFO)
 
 
+def traffic(case: Case) -> Answer:
+    """Show the traffic; only its collapse within the window, while stable's goes on, is worth a warning."""
+    answer, policy = shown(case), case.policy
+    grain = policy.level_grain * average(case.grid.rows.stable) + 1e-9
+    risen = rises(_logs(case.grid.rows, grain))
+    if not (risen.stable and risen.canary):
+        return answer
+    told, _ = shift(risen, worse=-1, prior=policy.level_prior, noise=1.0)
+    if told.value > math.log(policy.collapse_ratio) or told.p >= policy.warn_p:
+        return answer
+    reason = (
+        f"{answer.check.reason}; within the window the canary's fell to {math.exp(average(risen.canary)):.0%}, "
+        f"stable's came to {math.exp(average(risen.stable)):.0%} (p {told.p:.2g})"
+    )
+    check = replace(answer.check, outcome=MetricOutcome.LOW, p=told.p, strength=told.strength, reason=reason)
+    return replace(answer, check=check, ceiling=Severity.WARN)
+
+
 def level(
     case: Case,
     *,
@@ -104,7 +123,7 @@ def level(
     if not all(any(value is not None for row in rows.of(side) for value in row) for side in Side):
         return case.answer(MetricOutcome.TOO_FEW, "no time at which requests are known, too", method="none")
     found = shift(
-        rows.map(lambda side: tuple(tuple(_log(value, grain) for value in row) for row in side)),
+        _logs(rows, grain),
         worse=worse,
         prior=prior,
         noise=noise,
@@ -213,8 +232,22 @@ def _fails(answer: Answer) -> bool:
     return answer.ceiling is Severity.FAIL
 
 
-def _log(value: float | None, grain: float) -> float | None:
-    return None if value is None else math.log(max(0.0, value) + grain)
+def rises(rows: Pair[Rows], *, per: float = 1.0) -> Pair[Rows]:
+    """Return by how much each row rises from its first to its last third, without rows of fewer than three blocks."""
+
+    def rise(row: Row) -> Row:
+        known = [value for value in row if value is not None]
+        part = len(known) // 3
+        return ((average([known[-part:]]) - average([known[:part]])) / per,) if part else ()
+
+    return rows.map(lambda side: tuple(found for row in side if (found := rise(row))))
+
+
+def _logs(rows: Pair[Rows], grain: float) -> Pair[Rows]:
+    def log(value: float | None) -> float | None:
+        return None if value is None else math.log(max(0.0, value) + grain)
+
+    return rows.map(lambda side: tuple(tuple(log(value) for value in row) for row in side))
 
 
 def _means(rows: Pair[Rows], told: Shift) -> Pair[float]:

@@ -33,7 +33,7 @@ class MetricPolicy:
     settled_samples: int = 8  # the warm-up is only left out when this many samples remain
 
     # The yardstick before any data: how far healthy pods, and blocks of one pod, lie apart (log scale: 0.1 is 10 %)
-    latency_prior: Prior = field(default_factory=lambda: Prior(between=0.05, within=0.2, weight=8.0))
+    latency_prior: Prior = field(default_factory=lambda: Prior(between=0.05, within=0.15, weight=8.0))
     cpu_prior: Prior = field(default_factory=lambda: Prior(between=0.15, within=0.2, weight=4.0))
     level_prior: Prior = field(default_factory=lambda: Prior(between=0.2, within=0.3, weight=8.0))
     work_prior: Prior = field(default_factory=lambda: Prior(between=0.05, within=0.1, weight=8.0))
@@ -61,6 +61,7 @@ class MetricPolicy:
     events_fail: float = 2.0  # one restart may be bad luck, two are a habit
     down_fail: float = 0.25  # share of time a settled pod may not be ready
     down_warn: float = 0.05
+    collapse_ratio: float = 0.2  # traffic that falls to this share of what it was, measured against stable's
     both_failing_share: float = 0.5  # when half of both sides' requests fail there is no healthy side to compare with
 
     # Smallest quantity that matters, added before logarithms are taken so that noise near zero stays small

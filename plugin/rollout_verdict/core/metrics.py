@@ -26,7 +26,7 @@ _TESTS: dict[Kind, Callable[[Case], Answer]] = {
     Kind.LEVEL: metric_level.plain,
     Kind.YIELD: metric_level.work,
     Kind.DEMAND: metric_level.demand,
-    Kind.TRAFFIC: metric_level.shown,
+    Kind.TRAFFIC: metric_level.traffic,
     Kind.OTHER: metric_level.shown,
     Kind.SHARE: metric_facts.share,
     Kind.FAULTS: metric_facts.faults,
