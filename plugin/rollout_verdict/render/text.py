@@ -185,5 +185,5 @@ def _diff(item: DiffItem) -> Text:
 
 
 def _wrapped(text: Text, console: Console, width: int, first: str, rest: str) -> Iterator[Text]:
-    for index, line in enumerate(text.wrap(console, width - cell_len(first), overflow="fold")):
+    for index, line in enumerate(text.wrap(console, width - max(map(cell_len, (first, rest))), overflow="fold")):
         yield Text(first if index == 0 else rest).append_text(line)
