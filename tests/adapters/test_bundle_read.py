@@ -180,7 +180,7 @@ BYTES = {
     "deep objects": (b'{"a":' * 200_000, "not valid JSON"),
     "surrogate": (b'{"input": {"service": "\\ud800"}}', "not valid JSON"),
     "huge number": (b'{"input": {"service": 1' + b"0" * 5000 + b"}}", "not valid JSON"),
-    "too large": (b" " * (DEFAULT_LIMITS.document_bytes + 1), "larger than 32 MiB"),
+    "too large": (b" " * (DEFAULT_LIMITS.document_bytes + 1), "larger than 16 MiB"),
 }
 
 

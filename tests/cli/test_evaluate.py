@@ -12,8 +12,8 @@ from tests.test_golden import BUNDLES
 
 CASES = {
     "xa-001": ("healthy", "promote", "none", ""),
-    "xa-002": ("reworded", "rollback", "subtle", ""),  # a label that the judge will not meet
-    "xb-001": ("crash_loop", "rollback", "crash", ""),
+    "xa-002": ("reworded", "rollback", "subtle", "rollback"),  # a label that the judge will not meet
+    "xb-001": ("crash_loop", "rollback", "crash", "rollback"),
     "xb-002": ("slower", "rollback", "latency", ""),
     "xb-003": ("no_canary", "inconclusive", "none", "no_data"),
 }

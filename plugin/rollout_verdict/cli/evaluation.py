@@ -16,7 +16,7 @@ from rollout_verdict.adapters.bundle.files import open_files, read_document
 from rollout_verdict.cli import terminal
 from rollout_verdict.cli.input import InputError
 from rollout_verdict.cli.judging import judge_path, model_for
-from rollout_verdict.cli.scoring import Rate, Score, Scored, by, score
+from rollout_verdict.cli.scoring import ROLLBACK, Rate, Score, Scored, by, score
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.ports import Judge
 from rollout_verdict.core.quote import visible
@@ -111,7 +111,7 @@ def scored(cases: Sequence[Path], judged: Sequence[Judged]) -> list[Scored]:
                 group=_group(one.case, labels),
                 expected=labels.expected.verdict,
                 verdict=one.verdict,
-                kind=labels.expected.kind or labels.expected.fault_type,
+                kind=labels.expected.fault_type if labels.expected.verdict == ROLLBACK else labels.expected.kind,
                 reason=one.reason,
             )
         )

@@ -5,7 +5,7 @@ with ``Z``, sets sorted lists, floats their shortest ``repr`` (which reads back 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,14 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 class CanonicalError(ValueError):
     """A value that has no canonical form; the text names where it stands."""
 
+    def __init__(self, problem: str, where: str = "") -> None:
+        super().__init__(f"{where.removeprefix('.') or 'the value'} {problem}")
+        self._problem, self._where = problem, where
+
+    def below(self, step: str) -> "CanonicalError":
+        """Return the same error, seen from one level further out."""
+        return CanonicalError(self._problem, step + self._where)
+
 
 def canonical(value: Any, *, unbounded: bool = False) -> bytes:
     """Return the canonical bytes of a value.
@@ -27,8 +35,7 @@ def canonical(value: Any, *, unbounded: bool = False) -> bytes:
     With ``unbounded`` an infinite float becomes ``null``, the way an interval without a bound is written; NaN
     never has a form. Raises CanonicalError for other non-finite floats, naive times and foreign types.
     """
-    tree = plain(value, unbounded=unbounded)
-    return _dump(tree).encode("utf-8")
+    return _dump(plain(value, unbounded=unbounded)).encode("utf-8")
 
 
 def digest(value: Any) -> str:
@@ -36,65 +43,70 @@ def digest(value: Any) -> str:
     return sha256(canonical(value, unbounded=True)).hexdigest()
 
 
-def plain(value: Any, *, unbounded: bool = False, where: str = "") -> Any:  # noqa: PLR0911 -- one a type
+def plain(value: Any, *, unbounded: bool = False) -> Any:  # noqa: C901, PLR0911 -- one branch a type
     """Return the value as dicts, lists, strings, numbers, booleans and None. Raises as ``canonical`` does.
 
     A lone surrogate in a string, which UTF-8 cannot carry, becomes U+FFFD.
     """
+    if isinstance(value, float):  # first what there is most of: samples
+        return value if isfinite(value) else _unbounded(value, allowed=unbounded)
+    if isinstance(value, tuple | list):
+        return _items(value, unbounded=unbounded)
     if isinstance(value, Enum):
-        return plain(value.value, unbounded=unbounded, where=where)
-    if value is None or isinstance(value, bool | int):
-        return value
+        return plain(value.value, unbounded=unbounded)
     if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, float):
-        return _number(value, unbounded=unbounded, where=where)
-    if isinstance(value, datetime | timedelta):
-        return _time(value, where)
+        return value if value.isascii() else _text(value)
+    if value is None or isinstance(value, int):
+        return value
     if is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in fields(value)]
-        return {n: plain(getattr(value, n), unbounded=unbounded, where=f"{where}.{n}") for n in names}
+        return _members(((field.name, getattr(value, field.name)) for field in fields(value)), unbounded=unbounded)
     if isinstance(value, Mapping):
-        return {_key(k, where): plain(v, unbounded=unbounded, where=f"{where}.{k}") for k, v in value.items()}
+        return _members(value.items(), unbounded=unbounded)
     if isinstance(value, AbstractSet):
-        return sorted((plain(v, unbounded=unbounded, where=f"{where}{{}}") for v in value), key=_dump)
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [plain(v, unbounded=unbounded, where=f"{where}[{n}]") for n, v in enumerate(value)]
-    raise CanonicalError(f"{_at(where)} has no canonical form: {type(value).__name__}")
+        return sorted(_items(value, unbounded=unbounded), key=_dump)
+    if isinstance(value, datetime):
+        return _time(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    raise CanonicalError(f"has no canonical form: {type(value).__name__}")
 
 
 def _dump(tree: Any) -> str:
     return json.dumps(tree, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _at(where: str) -> str:
-    return where.removeprefix(".") or "the value"
+def _items(values: Iterable[Any], *, unbounded: bool) -> list[Any]:
+    items: list[Any] = []
+    try:
+        for value in values:
+            items.append(plain(value, unbounded=unbounded))  # noqa: PERF401 -- the count is needed when one fails
+    except CanonicalError as error:
+        raise error.below(f"[{len(items)}]") from None
+    return items
+
+
+def _members(pairs: Iterable[tuple[Any, Any]], *, unbounded: bool) -> dict[str, Any]:
+    members = {}
+    for name, value in pairs:
+        if not isinstance(name, str):
+            raise CanonicalError(f"has a key that is no string: {type(name).__name__}")
+        try:
+            members[_text(name)] = plain(value, unbounded=unbounded)
+        except CanonicalError as error:
+            raise error.below(f".{name}") from None
+    return members
 
 
 def _text(value: str) -> str:
-    if value.isascii():
-        return value
     return "".join(REPLACEMENT if "\ud800" <= char <= "\udfff" else char for char in value)
 
 
-def _key(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise CanonicalError(f"{_at(where)} has a key that is no string: {type(value).__name__}")
-    text: str = plain(value)
-    return text
+def _unbounded(value: float, *, allowed: bool) -> None:
+    if not allowed or isnan(value):
+        raise CanonicalError(f"must be a finite number, got {value!r}")
 
 
-def _number(value: float, *, unbounded: bool, where: str) -> float | None:
-    if isfinite(value):
-        return value
-    if unbounded and not isnan(value):
-        return None
-    raise CanonicalError(f"{_at(where)} must be a finite number, got {value!r}")
-
-
-def _time(value: datetime | timedelta, where: str) -> str | float:
-    if isinstance(value, timedelta):
-        return value.total_seconds()
+def _time(value: datetime) -> str:
     if value.utcoffset() is None:
-        raise CanonicalError(f"{_at(where)} must be an aware time, got {value!r}")
+        raise CanonicalError(f"must be an aware time, got {value!r}")
     return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

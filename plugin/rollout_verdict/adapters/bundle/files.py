@@ -32,7 +32,7 @@ class BundleError(ValueError):
 class Limits:
     """How much of a foreign bundle is read. Each default is far above what a real one holds."""
 
-    document_bytes: int = 32 * MIB  # one JSON file; 40 metrics of 100 pods with 120 samples each are 12 MiB
+    document_bytes: int = 16 * MIB  # one JSON file, some 30 times that in memory; 40 metrics of 100 pods take 12 MiB
     log_bytes: int = 4096 * MIB  # one log file, unpacked: minutes of reading, never memory, since logs are streamed
     archive_bytes: int = 4096 * MIB  # all members of an archive, unpacked: the room needed in the temporary folder
     header_bytes: int = MIB  # the headers of one archive member; tarfile reads them into memory
