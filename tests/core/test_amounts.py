@@ -16,6 +16,8 @@ INF = float("inf")
         (0, "ratio", "0 %"),
         (0.21, "seconds", "210 ms"),
         (2.5, "s", "2.5 s"),
+        (0, "ms", "0 s"),
+        (0, "bytes", "0 B"),
         (0.0000005, "seconds", "0.5 µs"),
         (12, "milliseconds", "12.0 ms"),
         (1536, "bytes", "1.5 KiB"),

@@ -70,7 +70,7 @@ def duration(seconds: float) -> str:
 
 
 def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
-    size, unit = steps[0]
+    size, unit = steps[0] if value else next(step for step in steps if step[0] == 1.0)
     for larger, name in steps[1:]:
         if abs(value) >= larger:
             size, unit = larger, name

@@ -59,6 +59,7 @@ class CheckRow:
     name: str
     tone: str
     result: str
+    reason: str
     levels: tuple[str, str]
     shift: str
     interval: str
@@ -169,6 +170,7 @@ def _check(check: MetricCheck, name: str, result: Result) -> CheckRow:
         name=name,
         tone="none" if missing else _tone(check.severity, differs=differs(check)),
         result=_OUTCOMES[check.outcome],
+        reason=check.reason.removeprefix(f"{check.name}: "),  # the name stands above it
         levels=(canary, stable),
         shift=change(check.effect, check.unit) if check.effect is not None else "",
         interval=span(check.interval, check.unit) if check.interval is not None else "",
