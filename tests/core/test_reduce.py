@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout_verdict.core.evidence import Level, LogEvidence, LogKind
-from rollout_verdict.core.reduce import LogReducer, ReducePolicy
+from rollout_verdict.core.reduce import LogReducer, ReducePolicy, reduce_logs
 from rollout_verdict.core.values import Pair, Side, Window
 
 File = tuple[Side, str, str, Iterable[bytes]]
@@ -158,6 +158,18 @@ class TestOrderAndChunks:
             rng.shuffle(mixed)
             assert reduced(factory, *mixed, policy=policy) == wanted
 
+    def test_many_blocks(self, factory):
+        """The first lines decide on the form of the stream, wherever the cuts are; events go on over blocks."""
+        policy = ReducePolicy(block=64, probe_lines=3)
+        data = (
+            MIXED * 2 + b"\n" + b"".join(b"WARN disk %d of 12345678 full status=%d\n" % (n, 200 + n) for n in range(60))
+        )
+        wanted = canary(factory, data, policy=policy)
+        for seed in range(3):
+            assert canary(factory, *cut(data, random.Random(seed)), policy=policy) == wanted
+        wide = canary(factory, b"INFO a\n" * 9 + b"b\n" * 9, policy=ReducePolicy(probe=20, block=16))
+        assert told(wide) == [("a", "INFO", "", 9)]
+
     @given(data=st.binary(max_size=400), sizes=st.lists(st.integers(1, 50), min_size=1, max_size=20))
     @settings(max_examples=150, deadline=None)
     def test_any_bytes_any_split(self, data, sizes):
@@ -266,6 +278,16 @@ def stamped(second: int, text: bytes, nanos: bytes = b"000000000") -> bytes:
     return (datetime(2026, 11, 23, 10, tzinfo=UTC) + timedelta(seconds=second)).strftime(
         "%Y-%m-%dT%H:%M:%S."
     ).encode() + (nanos + b"Z " + text + b"\n")
+
+
+def test_reduce_logs():
+    """The short way: files in, evidence out, with the pods that should have logs."""
+    evidence = reduce_logs(
+        [(Side.CANARY, "c1", "app", [b"INFO a 1\n", b"INFO a 2\n"])],
+        pods=Pair(stable=("s1", "s2"), canary=("c1",)),
+    )
+    assert [pod.pod for pod in (*evidence.pods.stable, *evidence.pods.canary)] == ["s1", "s2", "c1"]
+    assert evidence.patterns[0].counts == Pair(stable=(0, 0), canary=(2,))
 
 
 class TestTime:

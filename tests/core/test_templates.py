@@ -87,6 +87,19 @@ def test_a_single_line_finds_its_template():
     assert merged("x <*> of y", "x ab of y") == {"x <*> of y"}
 
 
+def test_templates_join_templates():
+    """A line that fits one template, which in turn fits a wider one, ends up in the widest."""
+    assert merged("x ab of cd y", "x <*> of cd y", "x <*> of <*> y") == {"x <*> of <*> y"}
+
+
+def test_few_passes():
+    """Each pass opens one hole; without passes left, texts stay as they are."""
+    texts = [f"w/{a} of v/{b} end" for a in "abc" for b in "abc"]
+    assert merged(*texts) == {"w/<*> of v/<*> end"} or merged(*texts) == {"<*> of <*> end"}
+    assert len(merged(*texts, passes=2)) > 1
+    assert merged(*texts, passes=0) == set(texts)
+
+
 def test_long_texts_are_left_alone():
     """A text of too many words is compared as it is."""
     texts = ("a b c /x d", "a b c /y d")

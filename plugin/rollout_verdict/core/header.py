@@ -48,7 +48,7 @@ _LOGGER = re.compile(
 )
 _TRACE_KEY = re.compile(r"(?i:(?:x-)?(?:trace|span|request|req|correlation|transaction|tx|session)[-_ ]?(?:id)?)[:=]\Z")
 _TRACE_PAIR = re.compile(
-    r"(?i:\[?(?:x-)?(?:trace|span|request|req|correlation|transaction)[-_]?(?:id)?)[:=](?:\S*<\*>\S*|-?\]?)\Z"
+    r"(?i:\[?(?:x-)?(?:trace|span|request|req|correlation|transaction)[-_]?(?:id)?)[:=](?:\S*<\*>\S*|-\]?)\Z"
 )
 _BRACKETED = re.compile(r"\[([A-Za-z_][\w$]*(?:\.[\w$]+)+)\]:?\Z")
 _OUTCOME = re.compile(

@@ -10,6 +10,7 @@ from rollout_verdict.core.mask import is_numeric, shape_of
 
 _OVERHEAD = 400  # bytes of the objects around a remembered line, about
 _MOST_VARIANTS = 1_000  # keys remembered for a line with codes
+_MOST_TRACES = 1_000  # events of several lines whose key is remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,7 @@ class LineReader:
         alone = head.role in (Role.OPENER, Role.FRAME, Role.CAUSE, Role.INDENT)
         key = self._trace_key(head, first, trace if alone else f"{head.head.message}: {trace}")
         if head.key is not None:  # else the first line's codes decide as well
-            if len(self._traces) >= 1_000:
+            if len(self._traces) >= _MOST_TRACES:
                 self._traces.clear()
             self._traces[known] = (tuple(lines), key)  # the lines are kept so that their ids stay theirs
         return key

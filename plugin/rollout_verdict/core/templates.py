@@ -207,8 +207,6 @@ def _enough(fillers: list[str], before: Words, after: Words, rules: MergePolicy)
         return False
     if any("/" in word for word in words) and not _METHODS.isdisjoint(others):
         return len(words) >= rules.routes
-    if HOLE in words:
-        return True
     if _keyed((*before, fillers[0]), len(before)) or all(_VALUE.search(word) for word in words):
         return len(words) >= rules.values
     if (before and before[-1] == ":") or all(_NAME.match(word) for word in words):

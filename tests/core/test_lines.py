@@ -1,0 +1,82 @@
+"""What is remembered of lines."""
+
+import pytest
+
+from rollout_verdict.core import lines
+from rollout_verdict.core.lines import LineReader, ReducePolicy
+from rollout_verdict.core.mask import plain_ids, skeleton
+
+
+def keyed(reader: LineReader, data: bytes) -> tuple[str, str]:
+    bare = plain_ids(data)
+    line = reader.cache.get(skeleton(bare)) or reader.read(skeleton(bare))
+    key = reader.key_of(line, bare)
+    return key.template, key.status
+
+
+def test_one_object_for_one_key():
+    """Keys with the same parts are the same object, so that they can be counted by identity."""
+    reader = LineReader(ReducePolicy())
+    one, two = reader.read(b"INFO a 0 x"), reader.read(b"INFO a 00 x")
+    assert one is not two
+    assert one.key is two.key
+    assert one.key is not None
+    assert one.key.order == ("a <*> x", "", 3, "message", "")
+
+
+def test_codes_decide_on_the_key():
+    """Lines with one skeleton have as many keys as their codes say, however few are remembered."""
+    reader = LineReader(ReducePolicy())
+    assert {keyed(reader, b"INFO done status=%d" % code) for code in (200, 204, 503)} == {
+        ("done status=<*>", "2xx"),
+        ("done status=<*>", "5xx"),
+    }
+    assert len(reader.cache) == 1
+
+
+def test_no_more_variants_than_allowed(monkeypatch: pytest.MonkeyPatch):
+    """A hostile line cannot fill the memory with its variants."""
+    monkeypatch.setattr(lines, "_MOST_VARIANTS", 2)
+    reader = LineReader(ReducePolicy())
+    assert [keyed(reader, b"errno %d" % code)[1] for code in (1, 2, 3, 3)] == [
+        "errno:1",
+        "errno:2",
+        "errno:3",
+        "errno:3",
+    ]
+    assert len(reader.cache[b"errno 0"].variants) == 2
+
+
+def test_no_more_traces_than_allowed(monkeypatch: pytest.MonkeyPatch):
+    """Traces are forgotten in time, and read again when they come back."""
+    monkeypatch.setattr(lines, "_MOST_TRACES", 1)
+    reader = LineReader(ReducePolicy())
+    opener = reader.read(b"a.BError: x")
+    frames = [reader.read(b"\tat a.B.c(D.java:0)"), reader.read(b"\tat a.B.d(D.java:0)")]
+    told = [reader.event_key([opener, frame], opener.key).template for frame in (*frames, *frames) if opener.key]
+    assert told == ["a.BError at a.B.c", "a.BError at a.B.d"] * 2
+
+
+def test_long_numbers_have_their_own_name():
+    """A line with a number too long to tell from an identifier is found by its own skeleton next time."""
+    reader = LineReader(ReducePolicy())
+    line = reader.read(skeleton(plain_ids(b"INFO at 1700000000000")))
+    reader.alias(b"INFO at 0000000000000", b"INFO at 0000000", line)
+    reader.alias(b"INFO at 0a0b0c0d", b"INFO at 0000000", line)
+    assert set(reader.cache) == {b"INFO at 0000000", b"INFO at 0000000000000"}
+
+
+def test_templates_have_an_end():
+    """A template is cut where nobody reads on."""
+    reader = LineReader(ReducePolicy(max_template=10))
+    key = reader.read(b"INFO " + b"a" * 50).key
+    assert key is not None
+    assert key.template == "a" * 10 + "…"
+
+
+def test_what_is_remembered_is_bounded():
+    """Past the bound everything is forgotten, and read again."""
+    reader = LineReader(ReducePolicy(cache=2_000))
+    for index in range(50):
+        reader.read(b"INFO " + b"a" * index)
+    assert 0 < len(reader.cache) < 5
