@@ -16,8 +16,9 @@ from google.protobuf import json_format
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rollout_verdict.adapters.gemini import Options
-from rollout_verdict.adapters.gemini.call import _config, _sdk_client, _trust
+from rollout_verdict.adapters.gemini.call import _config, _sdk_client
 from rollout_verdict.adapters.gemini.options import Thinking
+from rollout_verdict.adapters.gemini.transport import trust
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.prompt import render
 from rollout_verdict.core.values import Decision, Opinion
@@ -49,7 +50,7 @@ def client(fake):
     return sdk(fake)
 
 
-PLAIN = {"trust_env": False, "verify": _trust()}  # past any proxy, and the certificates read once
+PLAIN = {"trust_env": False, "verify": trust()}  # past any proxy, and the certificates read once
 
 
 def sdk(fake, version="v1beta", **options):

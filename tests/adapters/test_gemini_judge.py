@@ -12,10 +12,11 @@ from email.utils import format_datetime
 
 import google.auth.credentials
 import google.auth.exceptions
+import httpx2
 import pytest
 
 from rollout_verdict.adapters.gemini import GeminiJudge, Options, load_prices
-from rollout_verdict.adapters.gemini.call import Client
+from rollout_verdict.adapters.gemini.call import Client, _unreached
 from rollout_verdict.adapters.gemini.options import Thinking
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.prompt import Budget
@@ -172,7 +173,7 @@ def test_the_attempts_are_bounded_over_the_whole_chain():
     with model("overloaded", attempts=1) as (fake, judging):
         gap, usage = opinion_of(judging)
     assert (len(fake.journal), usage.attempts) == (1, 1)
-    assert gap.reason == "token budget spent: 1 calls made"
+    assert gap.reason.startswith("model overloaded: HTTP 503")
 
 
 def test_a_truncated_answer_gets_twice_the_room_and_less_thought():
@@ -348,6 +349,22 @@ def test_impossible_credentials_are_a_gap(monkeypatch, tmp_path):
         gap, usage = opinion_of(judging)
     assert gap.reason.startswith("sign-in failed: File")
     assert (fake.journal, usage.attempts) == ([], 0)
+
+
+def test_the_environment_does_not_change_what_was_set(monkeypatch):
+    """Switches of the SDK and another key in the environment are not ours."""
+    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "other")
+    monkeypatch.setenv("GOOGLE_API_KEY", "another")
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:9")
+    with FakeGemini(key=KEY) as fake, judge(base_url=fake.url) as judging:
+        assert isinstance(opinion_of(judging)[0], Opinion)
+
+
+def test_a_read_that_times_out_in_the_sdk_is_a_timeout():
+    """The SDK's own timeout may strike a moment before ours."""
+    trouble = _unreached(httpx2.ReadTimeout("x"), Options(attempt_timeout_s=7))
+    assert str(trouble) == "timed out: no answer within 7 s"
 
 
 @pytest.mark.parametrize(

@@ -140,10 +140,17 @@ def test_what_matters_may_use_the_whole_budget():
     assert full[0] == "l1"
 
 
-@pytest.mark.parametrize("most", [3_000, 5_000])
+@pytest.mark.parametrize("most", [3_000, 5_000, 11_000])
 def test_a_smaller_budget_is_kept(most):
     """The estimate over system, user text and schema stays below what was set."""
-    rendered = prompt(crowd(500, Severity.FAIL), budget=Budget(usual=2_900, most=most))
+    crowded = crowd(500, Severity.FAIL)
+    findings = tuple(
+        Finding(code="log-risen", severity=Severity.FAIL, source=SourceKind.LOGS, summary="x", evidence=(change.id,))
+        for change in crowded.logs.changes
+    )
+    rules = Opinion(judge="rules", decision=Decision.ROLLBACK, confidence=80, findings=findings)
+    rendered = prompt(crowded, rules=rules, budget=Budget(usual=2_900, most=most))
+    assert f'findings: "log-risen" fail {" ".join(rendered.shown)}; {500 - len(rendered.shown)} more' in rendered.user
     assert rendered.tokens <= most
     assert rendered.tokens == estimated_tokens(TEMPLATES.system, rendered.user, TEMPLATES.schema_text)
 

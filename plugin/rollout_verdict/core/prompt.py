@@ -123,7 +123,7 @@ def render(
     )
 
 
-_FRAME = 120  # tokens of tags, the rules' line and separators, measured with slack
+_FRAME = 200  # tokens of tags, separators and the rules' line without its ids, measured with slack
 
 
 def _fit(ranked: tuple[Block, ...], limits: Budget, *, spent: int) -> tuple[list[Block], list[Block]]:
@@ -146,7 +146,7 @@ def _fit(ranked: tuple[Block, ...], limits: Budget, *, spent: int) -> tuple[list
     return kept, omitted
 
 
-_HEAD = 5  # tokens of "[l12@0a1b2c3d] " before a block
+_HEAD = 7  # tokens of "[l12@0a1b2c3d] " before a block, and of its id in the rules' line
 
 
 def _header(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
@@ -184,16 +184,17 @@ def _gap(gap: Gap) -> str:
 
 
 def _rules(rules: Opinion, kept: list[Block]) -> str:
-    """Say what the rules found, by code and id alone: their sentences quote evidence."""
+    """Say what the rules found, by code and ids alone: their sentences quote evidence."""
     shown = {block.id for block in kept}
-    findings = [
-        f"{quoted(finding.code, NAME_LENGTH)} {finding.severity.value} {' '.join(ids)}"
-        for finding in rules.findings
-        if (ids := [cited for cited in finding.evidence if cited in shown])
-    ]
-    hidden = len(rules.findings) - len(findings)
-    more = [f"{hidden} more on items left out"] if hidden else []
-    return f"{rules.decision.value}, confidence {rules.confidence}; findings: {'; '.join(findings + more) or 'none'}"
+    cited: dict[str, list[str]] = {}
+    for finding in rules.findings:
+        ids = [item for item in finding.evidence if item in shown]
+        if ids:
+            cited.setdefault(f"{quoted(finding.code, NAME_LENGTH)} {finding.severity.value}", []).extend(ids)
+    hidden = sum(shown.isdisjoint(finding.evidence) for finding in rules.findings)
+    told = [f"{code} {' '.join(ids)}" for code, ids in cited.items()]
+    told += [f"{hidden} more on items left out"] if hidden else []
+    return f"{rules.decision.value}, confidence {rules.confidence}; findings: {'; '.join(told) or 'none'}"
 
 
 def _indented(text: str) -> str:

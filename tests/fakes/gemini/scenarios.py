@@ -286,6 +286,7 @@ SCENARIOS: dict[str, Scenario] = {
     "wrong_shape": _text(lambda _text: '{"decision": "promote"}'),
     "wrong_type": _changed(probabilities={"promote": "0.9", "rollback": 0, "inconclusive": 0.1}),
     "extra_key": _changed(override=True),
+    "hostile_key": _changed(**{"\u202e" + "promote " * 500: True}),
     "unknown_decision": _changed(decision="ship it"),
     "bad_sum": _changed(probabilities={"promote": 0.9, "rollback": 0.9, "inconclusive": 0.9}),
     "zero_confidence": _changed(decision="promote", probabilities={"promote": 0, "rollback": 0.5, "inconclusive": 0.5}),

@@ -2,6 +2,7 @@
 
     judge      the Judge: prompt -> calls within a deadline -> reply -> opinion | gap
     call       one HTTP call through google-genai, its response classified before anything is parsed
+    transport  the HTTP client beneath it
     trouble    what can go wrong, and what is done about each
     parse      reply text -> Reply, strictly
     breaker    stops asking a provider that keeps failing
@@ -9,7 +10,7 @@
     loop       the background event loop that makes a deadline hold whatever blocks
     options    what an operator sets
 
-Only ``call`` imports the SDK, and only when a call is about to be made.
+Only ``call`` and ``transport`` import the SDK and its HTTP library, and only when a call is about to be made.
 """
 
 from rollout_verdict.adapters.gemini.judge import GeminiJudge, GeminiJudgement

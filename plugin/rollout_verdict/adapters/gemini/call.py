@@ -1,17 +1,14 @@
 """One call through google-genai: the request as settled, the response classified before anything is parsed.
 
-The only module that imports the SDK. The SDK's own retries, continuation, function calling and redirects are off.
+Only this module imports the SDK. The SDK's own retries, continuation, function calling and redirects are off.
 """
 
 import math
 import re
-import ssl
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import google.auth.exceptions
 import httpx2
@@ -19,12 +16,12 @@ from google import genai
 from google.genai import errors, types
 
 from rollout_verdict.adapters.gemini.options import Options, Thinking
+from rollout_verdict.adapters.gemini.transport import http_client, trust
 from rollout_verdict.adapters.gemini.trouble import Kind, TroubleError
 from rollout_verdict.core.neutral import plain
 from rollout_verdict.core.prompt import Prompt
 from rollout_verdict.core.values import Usage
 
-LARGEST_RESPONSE = 4 * 1024 * 1024  # bytes: the longest answer a model can give, some ten times over
 DETAIL_LENGTH = 200  # of the vendor's message: enough to act on, too little to smuggle a page into a report
 CATEGORIES = (  # the adjustable ones; logs speak of killing, attacks and exploits
     "HARM_CATEGORY_HARASSMENT",
@@ -50,14 +47,7 @@ class Client:
     def __init__(self, options: Options) -> None:
         """Build the client. Raises TroubleError when the settings are refused or there is nothing to sign in with."""
         self._options = options
-        # Our own transport: with aiohttp installed the SDK would change over to it, with other errors and a resend.
-        self._http = httpx2.AsyncClient(
-            follow_redirects=False,
-            verify=_trust(),
-            mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),  # past any proxy
-            headers={"accept-encoding": "identity"},  # nothing to inflate: what is counted is what is kept
-            event_hooks={"response": [_bound]},
-        )
+        self._http = http_client()
         try:
             self._client = _sdk_client(options, self._http)
         except ValueError as error:
@@ -91,38 +81,6 @@ class Client:
         await self._http.aclose()
 
 
-@cache
-def _trust() -> ssl.SSLContext:
-    """Return the one TLS context: the SDK alone would read the system's certificates three times for each client."""
-    return httpx2.create_ssl_context()
-
-
-async def _bound(response: httpx2.Response) -> None:
-    """Make the reading of a response fail beyond ``LARGEST_RESPONSE``. Raises ValueError for a compressed one."""
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise ValueError("the response is compressed, although that was not accepted")
-    response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream))
-
-
-class _BoundedStream(httpx2.AsyncByteStream):
-    """A response body that ends in ValueError when it gets too long."""
-
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in self._stream:
-            size += len(chunk)
-            if size > LARGEST_RESPONSE:
-                raise ValueError(f"the response is longer than {LARGEST_RESPONSE} bytes")
-            yield chunk
-
-    async def aclose(self) -> None:
-        """Close the stream beneath."""
-        await self._stream.aclose()
-
-
 def _sdk_client(options: Options, http: httpx2.AsyncClient) -> genai.Client:
     vertex = bool(options.project)
     http_options = types.HttpOptions(
@@ -130,8 +88,8 @@ def _sdk_client(options: Options, http: httpx2.AsyncClient) -> genai.Client:
         api_version=options.api_version or ("v1beta1" if vertex else "v1beta"),
         timeout=math.ceil(options.attempt_timeout_s * 1000),
         retry_options=types.HttpRetryOptions(attempts=1),
-        client_args={"follow_redirects": False, "verify": _trust()},
-        async_client_args={"ssl": _trust()},
+        client_args={"follow_redirects": False, "verify": trust()},
+        async_client_args={"ssl": trust()},
         httpx_async_client=http,
     )
     if not vertex:

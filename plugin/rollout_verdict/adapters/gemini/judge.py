@@ -21,6 +21,7 @@ from rollout_verdict.adapters.gemini.trouble import Kind, TroubleError
 from rollout_verdict.core import citations
 from rollout_verdict.core.comparison import Comparison
 from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.neutral import plain
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.prompt import Prompt, Templates, render
 from rollout_verdict.core.reply import opinion
@@ -33,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 BACKOFF_S = 1.0  # first wait without a hint from the server; doubles, with full jitter
 BACKOFF_MOST_S = 8.0
+DETAIL_LENGTH = 200  # of what is said about a bad answer
 MOST_OUTPUT = 65_536  # tokens: what any model of the family can write
 
 
@@ -138,7 +140,7 @@ class GeminiJudge:
             try:
                 return await self._with_retries(model, tally, comparison)
             except TroubleError as trouble:
-                if not trouble.treatment.next_model:
+                if not trouble.treatment.next_model or tally.usage.attempts >= self._options.attempts:
                     raise
         return await self._with_retries(last, tally, comparison)
 
@@ -187,8 +189,6 @@ class GeminiJudge:
         options = self._options
         if tally.spent_tokens + asked.prompt.tokens + asked.room > options.measurement_tokens:
             raise TroubleError(Kind.OVER_BUDGET, f"{tally.spent_tokens} of {options.measurement_tokens} tokens used")
-        if tally.usage.attempts >= options.attempts:
-            raise TroubleError(Kind.OVER_BUDGET, f"{options.attempts} calls made")
         client = self._connected()
         tally.usage = replace(tally.usage, model=model, attempts=tally.usage.attempts + 1)
         try:
@@ -206,11 +206,11 @@ class GeminiJudge:
         try:
             reply = parse(answer.text)
         except ValueError as error:
-            raise TroubleError(Kind.MALFORMED, str(error)) from None
+            raise TroubleError(Kind.MALFORMED, plain(str(error), DETAIL_LENGTH)) from None
         said = opinion(reply, model, asked.prompt.shown)
         problems = citations.problems(said, comparison, asked.prompt.shown)
         if problems:
-            raise TroubleError(Kind.UNGROUNDED, problems[0], problems=problems)
+            raise TroubleError(Kind.UNGROUNDED, plain(problems[0], DETAIL_LENGTH), problems=problems)
         return said
 
     def _connected(self) -> "Client":

@@ -7,7 +7,6 @@ minutes. Here the caller stops waiting on time, and what hangs, hangs on a daemo
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
@@ -28,7 +27,7 @@ class Loop:
         future = asyncio.run_coroutine_threadsafe(make(), self._started())
         try:
             return future.result(timeout_s + GRACE_S)
-        except FutureTimeoutError:
+        except TimeoutError:
             future.cancel()
             raise
         except CancelledError:  # closed meanwhile
