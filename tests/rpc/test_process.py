@@ -256,14 +256,23 @@ def test_a_broken_stream_ends_the_process_with_status_1(start_plugin):
     assert leftovers(plugin.folder) == []
 
 
-def test_after_sigkill_only_the_socket_file_is_left_and_a_new_one_works(start_plugin):
-    first = start_plugin()
+def test_after_sigkill_only_the_socket_file_is_left_and_the_next_one_takes_it_away(start_plugin):
+    first, neighbour = start_plugin(), start_plugin()
     first.connect().ping()
+    address = neighbour.handshake()
     first.kill()
     left = leftovers(first.folder)
-    assert len(left) == 1
-    assert left[0].startswith("plugin")
-    start_plugin().connect().ping()
+    assert len(left) == 2
+    assert all(name.startswith("plugin-verdict-") for name in left)
+    theirs = [first.folder / name for name in ("plugin123", "plugin-verdict-x-1", "plugin-verdict-999999999-file")]
+    for path in theirs:
+        path.touch()
+    next_one = start_plugin()
+    next_one.connect().ping()
+    left = leftovers(first.folder)
+    assert len(left) == 2 + len(theirs)
+    assert all(path.exists() for path in theirs), "what is not ours, or no socket, stays"
+    neighbour.connect(address).ping()
 
 
 def test_a_host_that_is_gone_before_the_handshake_leaves_nothing_behind(start_plugin):

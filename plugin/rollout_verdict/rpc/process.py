@@ -1,11 +1,13 @@
 """The life of the plugin process: listen, shake hands, serve, and end when the host says so or is gone."""
 # pathlib would be one of the largest imports of the idle process, for one path:
-# ruff: noqa: PTH100, PTH101, PTH108, PTH118
+# ruff: noqa: PTH100, PTH101, PTH108, PTH110, PTH118, PTH208
 
 import contextlib
+import errno
 import os
 import signal
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +26,7 @@ from rollout_verdict.wire.handshake import Offer, handshake_line, read_environme
 _PARENT_CHECK_S = (
     2.0  # how often we look whether the host still lives; once it is connected, its end is heard of at once
 )
+_SOCKET_PREFIX = "plugin-verdict-"
 _STACK_SIZE = 512 * 1024  # of a thread; address space, not memory
 
 
@@ -87,8 +90,28 @@ def _measurer(settings: Settings, pool: Pool) -> Measurer:
 
 
 def _socket_path(offer: Offer, environ: Mapping[str, str]) -> str:
-    folder = offer.socket_dir or environ.get("TMPDIR") or "/tmp"  # noqa: S108 -- the name in it cannot be guessed
-    return os.path.join(os.path.abspath(folder), f"plugin{os.urandom(8).hex()}")
+    folder = os.path.abspath(offer.socket_dir or environ.get("TMPDIR") or "/tmp")  # noqa: S108 -- see the name in it
+    _sweep(folder)
+    return os.path.join(folder, f"{_SOCKET_PREFIX}{os.getpid()}-{os.urandom(6).hex()}")
+
+
+def _sweep(folder: str) -> None:
+    """Remove the sockets of plugins that were killed: the folder outlives the controller's container."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return  # binding the socket will say what is wrong with the folder
+    for name in names:
+        pid = name.removeprefix(_SOCKET_PREFIX).partition("-")[0]
+        if not name.startswith(_SOCKET_PREFIX) or not pid.isdecimal() or os.path.exists(f"/proc/{pid}"):
+            continue
+        path = os.path.join(folder, name)
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            is_socket = stat.S_ISSOCK(os.lstat(path).st_mode)
+            if (
+                is_socket and probe.connect_ex(path) == errno.ECONNREFUSED
+            ):  # nobody listens, in no other container either
+                os.unlink(path)
 
 
 def _listen(path: str, offer: Offer) -> socket.socket:

@@ -128,7 +128,7 @@ class Provider:
         except ConfigurationError as error:
             return _failed(str(error), now, Measurement(phase="", started_at=now))
         job = context.job
-        self._log.info("measurement asked for", id=job.id, analysisRun=job.analysis_run, metric=job.metric)
+        self._log.debug("measurement asked for", id=job.id, analysisRun=job.analysis_run, metric=job.metric)
         self._submit(lambda: self._start_quietly(context))
         old = Measurement(phase="", started_at=now, metadata={report.ID_KEY: job.id})
         return _running("measuring", now, now, old, context.run.secrets)

@@ -335,16 +335,7 @@ class Readers:
             return _SCALAR_SKIPPERS[type_id], 1
         else:
             raise BadValueError(f"a value of type {type_id}, which was never described")
-        skippers = tuple(part[0] for part in parts)
-
-        def skip_many(data: bytes, position: int) -> int:
-            count, position = _read_count(data, position, length)
-            for _ in range(count):
-                for skip in skippers:
-                    position = skip(data, position)
-            return position
-
-        return skip_many, max(part[1] for part in parts) + 1
+        return _make_many_skipper(tuple(part[0] for part in parts), length), max(part[1] for part in parts) + 1
 
     def _make_struct_skipper(self, described: StructType, level: int) -> tuple[Skipper, int]:
         parts = [self._skip_element(type_id, level) for _, type_id in described.fields]
@@ -364,7 +355,12 @@ class Readers:
                 field += delta
                 if field >= count:
                     raise BadValueError(f"field {field} of a struct of {count}")
-                position = skippers[field](data, position)
+                skip = skippers[field]
+                size = data[position]
+                if skip is _skip_bytes and size < 128:  # most of what there is to skip, so without a call
+                    position += 1 + size
+                else:
+                    position = skip(data, position)
 
         return skip_struct, max((part[1] for part in parts), default=0) + 1
 
@@ -377,6 +373,26 @@ def _read_count(data: bytes, position: int, length: int | None) -> tuple[int, in
     if length is not None and count != length:
         raise BadValueError(f"{count} elements in an array of {length}")
     return count, position
+
+
+def _make_many_skipper(skippers: tuple[Skipper, ...], length: int | None) -> Skipper:
+    """Return a skipper for elements that have one part (lists) or two (maps)."""
+
+    def skip_texts(data: bytes, position: int) -> int:
+        count, position = _read_count(data, position, length)
+        for _ in range(count * len(skippers)):
+            size = data[position]
+            position = position + 1 + size if size < 128 else _skip_bytes(data, position)
+        return position
+
+    def skip_many(data: bytes, position: int) -> int:
+        count, position = _read_count(data, position, length)
+        for _ in range(count):
+            for skip in skippers:
+                position = skip(data, position)
+        return position
+
+    return skip_texts if all(skip is _skip_bytes for skip in skippers) else skip_many
 
 
 def _read_name(data: bytes, position: int) -> tuple[str, int]:
