@@ -92,7 +92,8 @@ pod_states = st.builds(
 )  # fmt: skip
 series = st.builds(
     MetricSeries,
-    name=text, labels=tuples(st.tuples(text, text)), pod=text, samples=tuples(st.tuples(floats, floats), 5), dropped=small,
+    name=text, labels=tuples(st.tuples(text, text)), pod=text, dropped=small,
+    samples=st.lists(st.tuples(floats, floats), max_size=5).map(lambda samples: tuple(sorted(samples))),
 )  # fmt: skip
 metrics = st.builds(
     MetricEvidence,
@@ -109,7 +110,7 @@ pod_logs = st.builds(
 @st.composite
 def log_evidence(draw):
     pods = draw(pairs(tuples(pod_logs)))
-    edges = draw(tuples(times, 4))
+    edges = tuple(sorted(draw(st.sets(times, max_size=4))))
     width = max(len(edges) - 1, 0)
 
     def row(side):
@@ -286,6 +287,13 @@ def edited(folder, change):
         (lambda tree: tree["window"].update(end="2020-01-01T00:00:00Z"), "must come after its start"),
         (lambda tree: tree["logs"]["patterns"][0]["counts"].update(canary=[1, 2]), "logs.patterns[0]: expected one count"),
         (lambda tree: tree["logs"]["patterns"][0]["buckets"].update(canary=[[1]]), "logs.patterns[0].buckets: expected"),
+        (lambda tree: tree["logs"]["patterns"][0]["counts"].update(canary=[-1]), "logs.patterns[0]: expected one count"),
+        (lambda tree: tree["logs"]["patterns"][0]["counts"].update(canary=[2**60]), "logs.patterns[0]: expected one count"),
+        (lambda tree: tree["logs"]["bucket_edges"].reverse(), "logs.bucket_edges: expected times in rising order"),
+        (
+            lambda tree: tree["metrics"]["series"]["canary"][0]["samples"].reverse(),
+            "metrics.series.canary[0].samples: expected times in order",
+        ),
         (
             lambda tree: tree["metrics"]["series"]["canary"][0]["samples"].append([1.0, float("nan")]),
             "evidence.json: metrics.series.canary[0].samples[5][1] must be a finite number, got nan",
