@@ -1,9 +1,13 @@
 """The contract of log reduction: whatever does the hot pass must keep these, with the same keys, counts and samples."""
 
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -233,6 +237,7 @@ class TestHostileInput:
         evidence = canary(factory, b"INFO ab", policy=ReducePolicy(max_line=7))
         assert evidence.pods.canary[0].cut_lines == 0
         assert canary(factory, b"INFO abc", policy=ReducePolicy(max_line=7)).pods.canary[0].cut_lines == 1
+        assert canary(factory, b"INFO ab\n" * 9, policy=ReducePolicy(max_line=7)).pods.canary[0].cut_lines == 0
 
     def test_an_endless_event_ends(self, factory):
         """An event of too many lines or bytes is closed, the next line begins another."""
@@ -278,6 +283,24 @@ def stamped(second: int, text: bytes, nanos: bytes = b"000000000") -> bytes:
     return (datetime(2026, 11, 23, 10, tzinfo=UTC) + timedelta(seconds=second)).strftime(
         "%Y-%m-%dT%H:%M:%S."
     ).encode() + (nanos + b"Z " + text + b"\n")
+
+
+def test_hash_seeds_make_no_difference():
+    """The same logs give the same bytes in every process."""
+    program = (
+        "from tests.core.test_reduce import MIXED, Side, reduce_logs\n"
+        "lines = b''.join(b'INFO user %s of region %s\\n' % (bytes([97 + a]), bytes([97 + b])) for a in range(9) for b in range(9))\n"
+        "print(repr(reduce_logs([(Side.CANARY, 'c1', 'app', [MIXED, b'\\n', lines])])))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": f"plugin{os.pathsep}."},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(told) == 1
+    assert b"region <*>" in told.pop()
 
 
 def test_reduce_logs():

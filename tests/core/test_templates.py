@@ -81,9 +81,7 @@ def test_several_values_at_once():
 def test_a_single_line_finds_its_template():
     """What fits into an open hole joins it, however rare it is, unless it tells an outcome."""
     texts = ("from=<*> user=a", "from=<*> user=b", "from=host user=c", "from=failed user=c")
-    assert merged(*texts) == {"from=<*> user=<*>", "from=failed user=c"} or merged(*texts) == {
-        "from=<*> user=<*>", "from=failed user=<*>",
-    }  # fmt: skip
+    assert merged(*texts) == {"from=<*> user=<*>", "from=failed user=c"}
     assert merged("x <*> of y", "x ab of y") == {"x <*> of y"}
 
 
@@ -95,8 +93,8 @@ def test_templates_join_templates():
 def test_few_passes():
     """Each pass opens one hole; without passes left, texts stay as they are."""
     texts = [f"w/{a} of v/{b} end" for a in "abc" for b in "abc"]
-    assert merged(*texts) == {"w/<*> of v/<*> end"} or merged(*texts) == {"<*> of <*> end"}
-    assert len(merged(*texts, passes=2)) > 1
+    assert merged(*texts) == {"<*> of <*> end"}
+    assert merged(*texts, passes=2) == {"<*> of v/a end", "<*> of v/b end", "<*> of v/c end"}
     assert merged(*texts, passes=0) == set(texts)
 
 
