@@ -9,7 +9,7 @@ from rollout_verdict.core.counts import Habit, contrast, dispersion, ratio_inter
 from rollout_verdict.core.evidence import Level, LogPattern
 from rollout_verdict.core.exposure import Exposure
 from rollout_verdict.core.log_policy import LogPolicy
-from rollout_verdict.core.rows import Row, is_error, total
+from rollout_verdict.core.rows import Row, is_error, stratum, total
 from rollout_verdict.core.values import Pair, Severity
 
 _FAILURE = re.compile(
@@ -39,7 +39,7 @@ class Scene:
 def change_of(row: Row, scene: Scene) -> LogChange:
     """Return a row as a change, without an id yet."""
     policy = scene.policy
-    beyond = row.q is not None and row.q <= policy.false_discovery_rate
+    beyond = row.q is not None and row.q <= policy.alpha(row.stratum)
     interval = ratio_interval(row.contrast, policy.interval_level) if beyond else None
     outcome, significant = _outcome(row, interval, policy)
     return LogChange(
@@ -167,7 +167,7 @@ def made_up_for(change: LogChange, changes: Sequence[LogChange], scene: Scene) -
     summed = contrast(counts, pods, dispersion(counts, pods, scene.habit, policy.dispersion_prior))
     floor = policy.error_ratio_floor if is_error(change.pattern) else policy.ratio_floor
     small = summed.ratio >= 1.0 / floor if lost else summed.ratio <= floor
-    return small or summed.p > policy.false_discovery_rate
+    return small or summed.p > policy.alpha(stratum(change.pattern))
 
 
 def weight(pattern: LogPattern) -> str:

@@ -8,14 +8,15 @@ class LogPolicy:
     """Thresholds of the log judge. Shares are fractions 0..1, ratios are canary / stable per unit of exposure."""
 
     # How sure a difference has to be
-    false_discovery_rate: float = 0.002  # Benjamini-Hochberg in each of three strata; the dispersion is an estimate too
+    false_discovery_rate: float = 0.01  # Benjamini-Hochberg among errors: 1 % of what is reported may be chance
+    calm_discovery_rate: float = 0.002  # among warnings, and among the rest: they are many and move with the traffic
     interval_level: float = 0.95  # of the interval of the rate ratio that has to clear a floor
     error_ratio_floor: float = 1.2  # errors are worth naming even when they rise by a fifth
     ratio_floor: float = 1.5  # other messages vary with the mix of requests
     least_dispersion: float = 0.1  # a fixed workload sharpens the test at most so far: a line may count for ten
     min_regular: int = 30  # kinds of rare message that have to agree before a workload is taken as fixed
     max_regularity: float = 0.67  # of chance's variation: above it, alike pods may be luck, as lines come in groups
-    dispersion_prior: float = 2.0  # pods' worth of trust in the typical spread; two pods alone tell little about it
+    dispersion_prior: float = 0.5  # pods' worth of trust in the typical spread; two pods alone tell little about it
 
     # How much there has to be
     min_events: int = 20  # a side with fewer events says nothing about what is usual
@@ -46,3 +47,7 @@ class LogPolicy:
     # Which messages are one message
     reword_similarity: float = 0.7  # Jaccard index of the words of an old and a new wording
     family_size: int = 4  # so many messages of one logger moving together are told as one story
+
+    def alpha(self, stratum: int) -> float:
+        """Return the false discovery rate of a stratum: 0 errors, 1 warnings, 2 the rest."""
+        return self.calm_discovery_rate if stratum else self.false_discovery_rate

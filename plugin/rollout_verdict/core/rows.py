@@ -177,7 +177,7 @@ def _adjust(rows: Sequence[Row], exposure: Exposure, policy: LogPolicy) -> tuple
             and could_differ(
                 (row.contrast.events.stable + row.contrast.events.canary) / row.contrast.dispersion,
                 exposure.pods,
-                policy.false_discovery_rate,
+                policy.alpha(number),
             )
         ]
         for index, q in zip(tested, benjamini_hochberg([rows[i].contrast.p for i in tested]), strict=True):
