@@ -20,7 +20,6 @@ from rollout_verdict.core.metrics import MetricPolicy
 from rollout_verdict.core.pods import PodPolicy
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.values import SourceKind
-from rollout_verdict.durations import EXPECTED as A_DURATION
 from rollout_verdict.durations import parse_duration
 
 P = TypeVar("P", LogPolicy, MetricPolicy, PodPolicy)
@@ -28,7 +27,7 @@ P = TypeVar("P", LogPolicy, MetricPolicy, PodPolicy)
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration, json_schema_input_type=str | float),
-    Field(description=A_DURATION, gt=0),
+    Field(gt=0),
 ]
 Percent = Annotated[int, Field(ge=0, le=100, strict=True)]
 Text = Annotated[str, Field(max_length=4096)]
