@@ -39,7 +39,8 @@ class Scene:
 def change_of(row: Row, scene: Scene) -> LogChange:
     """Return a row as a change, without an id yet."""
     policy = scene.policy
-    beyond = row.q is not None and row.q <= policy.alpha(row.stratum)
+    alpha = policy.alpha(row.stratum) if row.contrast.ratio > 1.0 else policy.calm_discovery_rate
+    beyond = row.q is not None and row.q <= alpha
     interval = ratio_interval(row.contrast, policy.interval_level) if beyond else None
     outcome, significant = _outcome(row, interval, policy)
     return LogChange(

@@ -9,7 +9,7 @@ class LogPolicy:
 
     # How sure a difference has to be
     false_discovery_rate: float = 0.01  # Benjamini-Hochberg among errors: 1 % of what is reported may be chance
-    calm_discovery_rate: float = 0.002  # among warnings, and among the rest: they are many and move with the traffic
+    calm_discovery_rate: float = 0.001  # for all else, fewer errors included: it is much and moves with the traffic
     interval_level: float = 0.95  # of the interval of the rate ratio that has to clear a floor
     error_ratio_floor: float = 1.2  # errors are worth naming even when they rise by a fifth
     ratio_floor: float = 1.5  # other messages vary with the mix of requests
