@@ -32,6 +32,7 @@ KINDS = [
     ("requests_sum", "count", NEUTRAL, Kind.TRAFFIC, 1.0),
     ("db_queries_per_second", "queries_per_second", NEUTRAL, Kind.DEMAND, 1.0),
     ("upstream_requests_per_second", "requests_per_second", NEUTRAL, Kind.DEMAND, 1.0),
+    ("http_request_duration_seconds_bucket", "seconds", UP, Kind.OTHER, 1.0),
     ("network_bytes", "bytes_per_second", NEUTRAL, Kind.OTHER, 1.0),
 ]
 

@@ -80,6 +80,11 @@ def test_unknown_blocks_are_bridged():
     assert whole.value == worst.value == 1.0
 
 
+def test_a_pod_of_which_nothing_is_known_does_not_count():
+    canary = [(0.5,) * 6]
+    assert shifted([*FLAT, (None,) * 6], canary) == shifted(FLAT, canary)
+
+
 def test_one_stable_pod_is_measured_by_its_own_blocks():
     calm = shifted([(0.0,) * 6], [(0.5,) * 6])[0]
     restless = shifted([(-0.5, 0.5) * 3], [(0.5,) * 6])[0]

@@ -1,9 +1,12 @@
 """The metric judge as a whole: what is harm, what is not, and what cannot be told."""
 
 import json
+import math
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rollout_verdict.core.comparison import MetricOutcome
 from rollout_verdict.core.metrics import MetricPolicy, judge_metrics
@@ -229,6 +232,27 @@ def test_the_order_of_the_evidence_does_not_matter():
     for _ in range(5):
         shuffled = given.series.map(lambda side: tuple(generator.sample(side, len(side))))
         assert judge_metrics(metric_evidence(shuffled), POLICY) == judge_metrics(given, POLICY)
+
+
+NAMES = (LATENCY, P99, RATE, ERRORS, SUCCESS, CPU, MEMORY, READY, RESTARTS, "cache_hit_ratio", "queue_depth",
+         "db_queries_per_second", "jobs_completed_per_second", "http_errors_total", "errors_per_second")  # fmt: skip
+VALUE = st.sampled_from([0.0, 1.0, -1.0, 1e-300, 1e100, -1e100]) | st.floats(-1e6, 1e6)
+ROW = st.lists(st.none() | VALUE, max_size=20)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(NAMES), st.tuples(st.lists(ROW, max_size=3), st.lists(ROW, max_size=2)), max_size=4)
+)
+def test_any_numbers_are_judged(metrics):
+    """Whatever the samples are, there is an answer, and every number in it is one."""
+    found = judge(metrics)
+    assert found.adequate is (found.reason == "")
+    for check in found.checks:
+        numbers = [check.effect, check.relative, check.strength, check.p]
+        numbers += [check.interval.low, check.interval.high] if check.interval else []
+        assert all(math.isfinite(number) for number in numbers if number is not None)
+        assert check.p is None or 0 <= check.p <= 1
 
 
 def test_the_labelled_cases_parse_and_are_judged(shared):

@@ -38,6 +38,15 @@ def test_a_document_becomes_evidence():
     assert found.window is None
 
 
+def test_absurd_values_are_dropped_like_infinity():
+    found = one(values=[[1, "1e101"], [2, "-1e300"], [3, "1e100"]])
+    assert (found.samples, found.dropped) == (((3.0, 1e100),), 2)
+
+
+def test_times_are_kept_to_the_millisecond():
+    assert one(values=[[1.23456, "1"]]).samples == ((1.235, 1.0),)
+
+
 def test_an_absent_side_is_an_empty_one():
     assert parse_metrics({}).series == Pair(stable=(), canary=())
     assert parse_metrics({"stable": None, "canary": {"result": []}}).series == Pair(stable=(), canary=())
@@ -140,7 +149,7 @@ def test_a_wrong_shape_names_its_key_path(document, message):
 @pytest.mark.parametrize(
     "sample",
     [7, None, [], [1], [1, 2, 3], ["1", "2"], [1, "x"], [1, "1_0"], [1, "0x1"], [1, None], [True, "1"], [1, False],
-     [math.nan, "1"], [math.inf, "1"], [10**400, "1"], [1, 10**400], [1, " 1"], [1, "१"]],
+     [math.nan, "1"], [1e13, "1"], [math.inf, "1"], [10**400, "1"], [1, 10**400], [1, " 1"], [1, "१"]],
 )  # fmt: skip
 def test_a_wrong_sample_names_its_place(sample):
     with pytest.raises(ValueError, match=r'canary.result\[0\].values\[1\]: expected \[unix seconds, "number"\], got'):

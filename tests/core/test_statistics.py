@@ -48,9 +48,7 @@ def test_two_sided_binomial_is_twice_the_smaller_tail():
 @pytest.mark.parametrize(("k", "n"), COUNTS)
 def test_clopper_pearson_matches_scipy(k, n):
     expected = stats.binomtest(k, n).proportion_ci(0.95, "exact")
-    assert ours.clopper_pearson(k, n, 0.95) == pytest.approx(
-        (expected.low, expected.high), rel=1e-7, abs=1e-12
-    )
+    assert ours.clopper_pearson(k, n, 0.95) == pytest.approx((expected.low, expected.high), rel=1e-7, abs=1e-12)
 
 
 @pytest.mark.parametrize(("k", "n"), COUNTS)
@@ -72,9 +70,7 @@ def test_newcombe_matches_the_published_example():
     assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
 
 
-@pytest.mark.parametrize(
-    "table", [(3, 10, 1, 12), (0, 5, 3, 9), (7, 7, 0, 8), (50, 1000, 20, 900), (2, 4, 4, 4)]
-)
+@pytest.mark.parametrize("table", [(3, 10, 1, 12), (0, 5, 3, 9), (7, 7, 0, 8), (50, 1000, 20, 900), (2, 4, 4, 4)])
 def test_fisher_matches_scipy(table):
     k1, n1, k2, n2 = table
     expected = stats.fisher_exact([[k1, n1 - k1], [k2, n2 - k2]], alternative="greater").pvalue

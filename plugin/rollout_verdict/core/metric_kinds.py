@@ -76,6 +76,7 @@ _MEMORY = "memory mem heap rss resident working_set"
 _CPU = "cpu processor"
 _STATE = "ready up healthy"
 _ELSEWHERE = "client upstream downstream outbound egress db database sql redis eventloop gc pause"
+_HISTOGRAM = ("_bucket_", "_sum_", "_count_")  # parts of a histogram, which only together tell of a duration
 _INBOUND = "request requests rps job jobs message messages span spans received hits http grpc transactions"
 _OUTBOUND = "db database sql query queries upstream downstream outbound egress client redis cache fetches"
 
@@ -129,7 +130,7 @@ def _kind(unit: str, words: str, worse: int) -> Kind:
     fits = (
         (Kind.DEMAND, worse == 0 and counts and _says(words, _OUTBOUND)),
         (Kind.TRAFFIC, worse == 0 and (unit == "requests_per_second" or (counts and _says(words, _INBOUND)))),
-        (Kind.OTHER, worse == 0),
+        (Kind.OTHER, worse == 0 or (unit in _TIMES and words.endswith(_HISTOGRAM))),
         (Kind.STATE, unit == "bool" or (unit in {"", "count"} and _says(words, _STATE))),
         (Kind.SHARE, ratio and (good or bad)),
         (Kind.CPU, cpu and (ratio or unit in {"cores", "millicores", ""} or words.endswith("_total_"))),

@@ -16,9 +16,10 @@ from rollout_verdict.core.metric_shift import Prior, Shift, shift
 from rollout_verdict.core.values import Pair, Severity, Side
 
 ORDER = {Severity.VETO: 0, Severity.FAIL: 1, Severity.WARN: 2, Severity.INFO: 3}
-_LARGEST = 700.0  # exp of more overflows
+_LARGEST = 200.0  # a factor of 10^86 is told as that: larger ones overflow
 _NOISIEST = 10.0  # a canary that served a tenth of the requests; fewer are the business of min_requests
 _BEYOND = 0.33  # fewest requests beyond a quantile: less than one in three blocks is a guess in any case
+_NOTHING = 1e-9  # added where stable's level is 0, so that its logarithm exists
 _IDLE = 0.1  # share of the usual requests added to both sides of "per request", so that idle blocks do not explode
 
 
@@ -53,7 +54,7 @@ def work(case: Case) -> Answer:
         case,
         prior=policy.work_prior,
         floor=policy.work_floor,
-        grain=policy.level_grain * average(rows.stable) + 1e-9,
+        grain=_grain(case, rows),
         rows=rows,
         what=" per unit of work received" if requests else "",
     )
@@ -70,7 +71,7 @@ def demand(case: Case) -> Answer:
         case,
         prior=policy.level_prior,
         floor=policy.demand_floor,
-        grain=policy.level_grain * average(rows.stable) + 1e-9,
+        grain=_grain(case, rows),
         rows=rows,
         what=" per request",
     )
@@ -79,7 +80,7 @@ def demand(case: Case) -> Answer:
 def plain(case: Case) -> Answer:
     """Judge any other quantity."""
     policy = case.policy
-    grain = policy.level_grain * average(case.grid.rows.stable) + 1e-9
+    grain = _grain(case, case.grid.rows)
     return level(case, prior=policy.level_prior, floor=policy.level_floor, grain=grain)
 
 
@@ -91,8 +92,7 @@ def shown(case: Case) -> Answer:
 def traffic(case: Case) -> Answer:
     """Show the traffic; only its collapse within the window, while stable's goes on, is worth a warning."""
     answer, policy = shown(case), case.policy
-    grain = policy.level_grain * average(case.grid.rows.stable) + 1e-9
-    risen = rises(_logs(case.grid.rows, grain))
+    risen = rises(_logs(case.grid.rows, _grain(case, case.grid.rows)))
     if not (risen.stable and risen.canary):
         return answer
     told, _ = shift(risen, worse=-1, prior=policy.level_prior, noise=1.0)
@@ -226,6 +226,10 @@ def _tail(case: Case) -> float:
     served = average(requests.stable) if requests else case.policy.usual_requests
     beyond = max(served * (1.0 - case.quantity.quantile), _BEYOND)
     return math.sqrt(1.0 + case.policy.tail_requests / beyond)
+
+
+def _grain(case: Case, rows: Pair[Rows]) -> float:
+    return case.policy.level_grain * max(0.0, average(rows.stable)) + _NOTHING
 
 
 def _fails(answer: Answer) -> bool:

@@ -33,26 +33,37 @@ class MetricPolicy:
     settled_samples: int = 8  # the warm-up is only left out when this many samples remain
 
     # The yardstick before any data: how far healthy pods, and blocks of one pod, lie apart (log scale: 0.1 is 10 %)
+    # ``weight`` is 8 where healthy pods of most services agree on the spread, and 4 where they do not.
     latency_prior: Prior = field(default_factory=lambda: Prior(between=0.05, within=0.15, weight=8.0))
     cpu_prior: Prior = field(default_factory=lambda: Prior(between=0.15, within=0.2, weight=4.0))
     level_prior: Prior = field(default_factory=lambda: Prior(between=0.2, within=0.3, weight=8.0))
     work_prior: Prior = field(default_factory=lambda: Prior(between=0.05, within=0.1, weight=8.0))
     fraction_prior: Prior = field(default_factory=lambda: Prior(between=0.03, within=0.05, weight=4.0))
-    growth_prior: Prior = field(default_factory=lambda: Prior(between=0.05, within=0.02, weight=4.0))
+    growth_prior: Prior = field(
+        default_factory=lambda: Prior(between=0.05, within=0.02, weight=4.0)
+    )  # young pods differ
     scatter_weight: float = 4.0  # imaginary stable pods whose failures scatter as chance has it
 
     tail_requests: float = 8.0  # requests beyond a quantile in a block at which its variance is twice a median's
     usual_requests: float = 100.0  # in a block, where no traffic metric tells
 
     # What is worth a warning and a rollback
+    # users notice a quarter more waiting; below 2 ms nobody does
     latency_floor: Floor = field(default_factory=lambda: Floor(warn=0.15, fail=0.25, least=0.002))
+    # twice the processor time halves what a node carries
     cpu_floor: Floor = field(default_factory=lambda: Floor(warn=0.5, fail=1.0))
     level_floor: Floor = field(default_factory=lambda: Floor(warn=0.5, fail=1.0))
+    # one request in 200 is what usual availability objectives leave for a bad hour
     share_floor: Floor = field(default_factory=lambda: Floor(warn=0.002, fail=0.005))
+    # callers make errors of their own, and in waves
     client_share_floor: Floor = field(default_factory=lambda: Floor(warn=0.01, fail=0.02))
+    # points of a ratio whose base is not known: a cache is cold at first
     fraction_floor: Floor = field(default_factory=lambda: Floor(warn=0.1, fail=0.25))
+    # work taken and not finished is lost or late
     work_floor: Floor = field(default_factory=lambda: Floor(warn=0.1, fail=0.2))
+    # a feature may ask once more for each request, a loop asks many times
     demand_floor: Floor = field(default_factory=lambda: Floor(warn=0.5, fail=1.5))
+    # of stable's level within one window: at that pace a pod is full within the hour
     growth_floor: Floor = field(default_factory=lambda: Floor(warn=0.1, fail=0.2))
     share_ratio: float = 1.5  # a failure share must also be this many times stable's
     partial_factor: float = 2.0  # a shift in a part of the window is worth a warning when it is so many times larger

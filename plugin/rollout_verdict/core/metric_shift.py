@@ -76,6 +76,7 @@ def shift(
     ``worse`` is +1 or -1. ``noise`` (>= 1) multiplies the canary's variance, as when it served fewer requests. A run
     holds at least ``min_samples`` of the canary's samples, which ``counts`` gives by block.
     """
+    rows = rows.map(lambda side: tuple(row for row in side if any(value is not None for value in row)))
     blocks = len(rows.canary[0])
     canary = [_mean(row[block] for row in rows.canary) for block in range(blocks)]
     stable = [_mean(row[block] for row in rows.stable) for block in range(blocks)]

@@ -64,7 +64,7 @@ def _rates(series: tuple[MetricSeries, ...], name: str, told: Quantity) -> PodRa
         width = 1.0 if told.per_second else step(samples)
         for time, value in samples:
             at = pods.setdefault(one.pod, {})
-            at[time] = at.get(time, 0.0) + value / width
+            at[time] = at.get(time, 0.0) + max(0.0, value) / width
     return tuple((pod, tuple(sorted(at.items()))) for pod, at in sorted(pods.items()))
 
 

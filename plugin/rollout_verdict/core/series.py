@@ -44,6 +44,9 @@ SIDE_LABELS = frozenset(
     }
 )  # fmt: skip
 
+LARGEST = 1e100  # no quantity is larger; what is beyond is dropped like infinity, so that squares and sums stay finite
+LATEST = 1e12  # unix seconds some 30,000 years from now: a larger time is in another unit
+
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?Inf|NaN", re.ASCII)
 
 # Words in metric names, by what they say of direction; the first row with a hit wins.
@@ -179,7 +182,7 @@ def _series(document: object, path: str) -> MetricSeries:
     if not isinstance(values, list):
         raise ValueError(f'{path}.values: expected a list of [unix seconds, "number"], got {_shown(values)}')
     samples = [_sample(value, f"{path}.values[{index}]") for index, value in enumerate(values)]
-    finite = tuple(sorted(sample for sample in samples if math.isfinite(sample[1])))
+    finite = tuple(sorted(sample for sample in samples if abs(sample[1]) <= LARGEST))
     return MetricSeries(
         name=name,
         labels=tuple(sorted((key, value) for key, value in labels.items() if key not in IDENTITY_LABELS)),
@@ -200,9 +203,9 @@ def _sample(document: object, path: str) -> tuple[float, float]:
         numbers = tuple(float(number) for number in (time, value) if type(number) in (int, float))
     except OverflowError:
         raise ValueError(problem) from None
-    if len(numbers) != 2 or not math.isfinite(numbers[0]):
+    if len(numbers) != 2 or not abs(numbers[0]) <= LATEST:
         raise ValueError(problem)
-    return numbers[0], numbers[1]
+    return round(numbers[0], 3), numbers[1]  # Prometheus keeps milliseconds
 
 
 def _merged(series: Iterable[MetricSeries]) -> tuple[MetricSeries, ...]:
