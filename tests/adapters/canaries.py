@@ -109,7 +109,8 @@ def healthy():
 
 
 def failing(text="could not charge card"):
-    """Rules say rollback, without a veto."""
+    """Rules say rollback, without a veto. ``text`` is what the new error says, as far as a reducer keeps it."""
+    text = text[:4000]
     failed = pattern(f"{text} <*>", (0, 0, 0), (60, 70), level=Level.ERROR, sample=f"{text} 17")
     return evidence(metrics=metrics(0.4), logs=logs(SERVED, failed))
 

@@ -1,5 +1,6 @@
 """The fake is faithful: it refuses what the real service refuses, in its words, and its own answers are valid."""
 
+import asyncio
 import http.client
 import json
 import re
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rollout_verdict.adapters.gemini import Options
 from rollout_verdict.adapters.gemini.call import _config, _sdk_client
 from rollout_verdict.adapters.gemini.options import Thinking
-from rollout_verdict.adapters.gemini.transport import trust
+from rollout_verdict.adapters.gemini.transport import http_client, trust
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.prompt import render
 from rollout_verdict.core.values import Decision, Opinion
@@ -146,13 +147,14 @@ def test_our_own_settings_pass_for_each_model_of_the_chain(fake, thinking, verte
         credentials = google.auth.credentials.AnonymousCredentials()
         credentials.token = "t"
         options = Options(project="p", credentials=credentials, base_url=fake.url)
-    client = _sdk_client(options, httpx2.AsyncClient())
+    client = _sdk_client(options, http_client())
     config = _config(options, PROMPT, 4096, thinking)
     if vertex:  # anonymous credentials add no header; the body is what counts here
         body = json.loads(json.dumps(fake_body(client, model, config)))
         oracle.check_request(body, model, vertex=True)
     else:
-        assert client.models.generate_content(model=model, contents=PROMPT.user, config=config).text
+        asked = client.aio.models.generate_content(model=model, contents=PROMPT.user, config=config)
+        assert asyncio.run(asked).text
 
 
 def fake_body(client, model, config):
