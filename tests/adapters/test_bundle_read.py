@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -155,6 +156,8 @@ BROKEN = [
     ("count a fraction", change(*CONTAINER, "restartCount", to=1.5), "expected a whole number, got a number"),
     ("ready a word", change(*CONTAINER, "ready", to="True"), "containers[0].ready: expected true or false, got text"),
     ("bad date", change(*CONTAINER, "state", "started", to="Foo, 99 Bar"), "state.started: expected a time, as 2026"),
+    ("bad zone", change(*CONTAINER, "state", "started", to="Foo, 99 Bar 2025 10:00"), "state.started: expected a time, as"),
+    ("time a number", change(*CONTAINER, "state", "started", to=1769853600), "state.started: expected a time, as"),
     ("diff an object", change("diff.json", to={}), "diff.json: the document: expected a list, got an object"),
     ("diff a number", change("diff.json", 0, "canary", to=2), "diff.json: [0].canary: expected text, got a number"),
     ("diff without path", change("diff.json", 0, "path", to=""), "diff.json: [0].path: String should have at least 1"),
@@ -274,6 +277,13 @@ def test_two_logs_of_one_container_are_refused(tmp_path):
     (folder / f"logs/canary/{CANARY}/api.log").write_bytes(LOG)
     with pytest.raises(BundleError, match="the log of this container is there twice"):
         read_bundle(folder)
+
+
+def test_log_files_beyond_the_limit_are_told_not_read(tmp_path):
+    folder = build(tmp_path / "b")
+    evidence = read_bundle(folder, replace(DEFAULT_LIMITS, log_files=1))
+    assert ("logs", "1 of the log files", None) in gaps(evidence)
+    assert sum(log.lines for log in (*evidence.logs.pods.stable, *evidence.logs.pods.canary)) == 30
 
 
 def test_a_broken_log_is_partial_and_a_gap(tmp_path):

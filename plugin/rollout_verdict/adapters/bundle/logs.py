@@ -30,7 +30,9 @@ def read_logs(
         return None, [*gaps, _gap("logs", "the bundle has no log files", None)]
     chosen = sorted(found)[: limits.log_files]
     if left_out := len(found) - len(chosen):
-        gaps.append(_gap(f"{left_out} log files", f"only {limits.log_files} log files of a bundle are read", None))
+        gaps.append(
+            _gap(f"{left_out} of the log files", f"only {limits.log_files} log files of a bundle are read", None)
+        )
     reducer = LogReducer(window=window, timestamps=timestamps)
     for side in Side:
         for pod in listed.of(side):
