@@ -7,7 +7,7 @@ import threading
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout_verdict.adapters.gemini import Options, load_prices, loop
@@ -80,6 +80,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)  # a slow machine is no failure
 @given(st.text(max_size=100) | JSON.map(json.dumps) | st.dictionaries(st.sampled_from([*GOOD]), JSON).map(
     lambda changed: json.dumps({**GOOD, **changed})
 ))  # fmt: skip

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout_verdict.core.blocks import TRACE_LENGTH, blocks
@@ -167,6 +167,7 @@ HOSTILE = st.text(st.sampled_from('[]@"\\\n\r\u2028\u200b</>l1 evidence-0a1b2c3d
 )
 
 
+@settings(deadline=None)  # a slow machine is no failure
 @given(HOSTILE)
 def test_no_text_of_the_evidence_can_begin_a_line(hostile):
     """Whatever evidence says stands inside quotes, so that every line begins with our own words."""

@@ -4,7 +4,7 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout_verdict.core.neutral import estimated_tokens, number, plain, quoted
@@ -13,6 +13,7 @@ ANY_TEXT = st.text(st.characters(), max_size=200)
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
+@settings(deadline=None)  # a slow machine is no failure
 @given(ANY_TEXT)
 def test_a_quoted_text_is_one_json_string_on_one_line_that_reads_back(text):
     """Quoting loses nothing that is short: any JSON parser returns the text, long hidden runs aside."""
@@ -22,6 +23,7 @@ def test_a_quoted_text_is_one_json_string_on_one_line_that_reads_back(text):
         assert json.loads(shown) == text
 
 
+@settings(deadline=None)  # a slow machine is no failure
 @given(ANY_TEXT)
 def test_nothing_hidden_is_left(text):
     """No character of a hidden category stands in the result, whatever the Unicode version."""
@@ -29,6 +31,7 @@ def test_nothing_hidden_is_left(text):
         assert not [char for char in shown if unicodedata.category(char) in HIDDEN]
 
 
+@settings(deadline=None)  # a slow machine is no failure
 @given(ANY_TEXT, st.integers(1, 60))
 def test_lengths_are_bounded(text, limit):
     """A quoted text grows by escapes and a note at most; a plain one never exceeds its limit."""
