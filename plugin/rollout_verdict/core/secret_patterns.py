@@ -139,7 +139,7 @@ _NO_DOMAIN = re.compile(r"service|socket|slice|timer|mount|target|png|jpg|jpeg|g
 
 
 def _email(text: str) -> Iterator[Span]:
-    for match in re.finditer("@|%40", text):
+    for match in re.finditer("@|%(?:25)?40", text):
         domain = _DOMAIN.match(text, match.end())
         if not domain or _NO_DOMAIN.fullmatch(domain[1].lower()):
             continue
@@ -152,11 +152,11 @@ def _email(text: str) -> Iterator[Span]:
 
 
 # Prefixes and lengths of the brands (ISO/IEC 7812 ranges as the networks publish them); the check digit is Luhn's.
-_CARD_HINT = re.compile(r"[2-6][0-9]{3}(?:[ +-]|%20)?[0-9]{4}")
+_CARD_HINT = re.compile(r"[2-6][0-9]{3}(?:[ .+-]|%20)?[0-9]{4}")
 _CARD = re.compile(
     r"(?:(?<=%3D)|(?<=%3d)|(?<![\w.+-]))(?P<secret>"
     r"(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|6(?:011|[2-5][0-9]{2})|35[2-8][0-9])"
-    r"(?P<a>[ +-]|%20|)[0-9]{4}(?P=a)[0-9]{4}(?P=a)[0-9]{4}(?:(?P=a)[0-9]{1,3})?"
+    r"(?P<a>[ .+-]|%20|)[0-9]{4}(?P=a)[0-9]{4}(?P=a)[0-9]{4}(?:(?P=a)[0-9]{1,3})?"
     r"|3[47][0-9]{2}(?P<b>[ +-]|%20|)[0-9]{6}(?P=b)[0-9]{5}"
     r"|3(?:0[0-5]|[68][0-9])[0-9](?P<c>[ +-]|%20|)[0-9]{6}(?P=c)[0-9]{4}"
     r")(?![0-9A-Za-z]|[.-][0-9])"
@@ -188,6 +188,15 @@ _ISSUED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("api-key", ("sk-",), _B + r"sk-(?=[A-Za-z_-]{0,40}[0-9])[A-Za-z0-9_-]{20,}"),
     ("api-key", ("npm_", "dckr_pat_", "dop_v1_"), _B + r"(?:npm_|dckr_pat_|do[opr]_v1_)[A-Za-z0-9_-]{20,}"),
     ("api-key", ("pypi-", "sg.", "hv"), _B + r"(?:pypi-AgE|SG\.|hv[sbr]\.)[A-Za-z0-9_.-]{16,}"),
+    ("api-key", ("hf_", "key-"), _B + r"(?:hf_[A-Za-z0-9]{30,}|key-[0-9a-z]{32}(?![0-9a-z]))"),
+    # a long word behind "token" that mixes letters and digits; names of Kubernetes objects hold dashes, tokens do not
+    (
+        "token",
+        ("token ",),
+        r"(?i)(?<![a-z])token[ ]+(?P<secret>(?=[a-z_.]{0,60}[0-9])(?=[0-9_.]{0,60}[a-z])[a-z0-9_.]{20,})",
+    ),
+    ("password", ("@tcp(", "@unix("), r"(?<![\w.-])[\w.-]{1,64}+:(?P<secret>[^\s@\"'<>]{1,128}+)@(?:tcp|unix)\("),
+    ("password", ("-u ", "--user"), r"(?<!\S)(?:-u|--user)[ =][\"']?[^\s:\"'<>]{1,64}+:(?P<secret>[^\s\"'<>]{1,256})"),
     ("azure-key", ("sig=", "sig%3d"), r"(?i)(?<![a-z])sig(?:=|%3d)(?P<secret>[a-z0-9%+/=_-]{20,})"),
     ("aws-secret", ("x-amz-signature",), r"(?i)x-amz-signature(?:=|%3d)(?P<secret>[0-9a-f]{16,})"),
     # base64url of '{"': a token's header, its payload, or a session kept in the client
@@ -205,7 +214,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(literals=("bearer", "basic"), find=_schemed),
 )
 LAST_DETECTORS: tuple[Detector, ...] = (
-    Detector(literals=("@", "%40"), find=_email),
+    Detector(literals=("@", "%40", "%2540"), find=_email),
     Detector(literals=(), find=_card),
     Detector(literals=(), find=_key_line),
 )

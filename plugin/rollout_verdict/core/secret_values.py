@@ -21,7 +21,7 @@ _WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("api-key", _joined(["api", "app"], "key")),
     ("password", ("password", "passwd", "passphrase", "identified by")),
     ("session", (*_joined(["session"], "id"), *_joined(["session"], "key"), "sessid")),
-    ("secret", ("secret", "credential")),
+    ("secret", ("secret", "credential", "creds")),
     ("token", ("token",)),
 )
 # Short words that stand in longer ones ("compass", "inside"): only where no letter precedes them.
@@ -29,6 +29,8 @@ _SHORT_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("password", ("pwd", "pass", "pw")),
     ("session", ("session", "sid")),
     ("token", ("jwt", "otp")),
+    ("auth", ("auth",)),
+    ("card", ("cvv", "cvc")),
 )
 # Every name above holds one of these: the cheap test that spares most texts the search.
 _CORES = (
@@ -41,7 +43,9 @@ _CORES = (
     "cookie",
     "sess",
     "sid",
-    "credential",
+    "cred",
+    "cvv",
+    "cvc",
     "identified",
     "jwt",
     "otp",
@@ -49,7 +53,9 @@ _CORES = (
 _NO_PLURAL = frozenset({"token", "session"})  # tokens=512 is a count
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
-_SUFFIX = r"(?:[_-]?(?:id|value|text|plain|plaintext|b64|base64|enc|encrypted|data|str|string|old|new|[0-9]{1,3}))?"
+_SUFFIX = (
+    r"(?:[_-]?(?:id|base|hash|value|text|plain|plaintext|b64|base64|enc|encrypted|data|str|string|old|new|[0-9]{1,3}))?"
+)
 _ANSI = r"(?:\x1b\[[0-9;]{0,20}m){0,3}"
 _QUOTE = r"(?:\\{0,8}[\"'`]|%(?:25){0,3}2[27])"
 _EQUALS = r"(?:=>|:=|={1,3}|:|%(?:25){0,3}3[adAD])"
@@ -67,7 +73,7 @@ _FLAG = re.compile(
     r"(?i)(?<![\w-])--[a-z0-9-]{0,30}?(?P<kind>password|passwd|passphrase|secret|token|api-?key|access-key|private-key)"
     r"[ \t]{1,4}(?=[^\s-])"
 )
-_OPEN = re.compile(_QUOTE)
+_OPEN = re.compile(rf"\"{{3}}|'{{3}}|{_QUOTE}")
 _SCHEME = re.compile(
     r"(?i)(?P<many>digest|oauth|signature|aws4-hmac-sha256)(?:[ \t]+|%20|\+)"
     r"|(?:bearer|basic|token|negotiate|ntlm|hmac|api-?key|key)(?:[ \t]+|%20|\+)"
@@ -126,7 +132,7 @@ def is_spared(kind: str, value: str) -> bool:
     """Whether a value beside a name of this kind stays readable."""
     if kind == "password" and value.startswith("/"):
         return True  # PWD=/app is the working directory
-    if kind == "session" and value.isdigit() and len(value) <= 6:
+    if kind in ("session", "auth") and value.isdigit() and len(value) <= 6:
         return True  # a count, or a number that is no secret
     return is_harmless(value)
 
@@ -210,7 +216,7 @@ def _header(text: str, span: Span, *, quoted: bool, prose: bool) -> Span | None:
     kind, start, end = span
     if kind == "cookie" and _COOKIE_PAIR.match(text, start):
         end = end if quoted else _until(text, start, "\n")
-    elif kind == "cookie" and prose:
+    elif kind in ("cookie", "auth") and prose and not quoted:
         return None  # invalid cookie: signature mismatch
     elif kind == "authorization" and (scheme := _SCHEME.match(text, start)):
         start = scheme.end()
@@ -231,7 +237,7 @@ def _closing(text: str, start: int, quote: str) -> int:
     string ends first; with more it is part of the value, except after a whole number of escaped backslashes.
     Without a closing quote the text was cut, and everything to its end belongs to the value.
     """
-    if quote.startswith("%"):
+    if quote[0] == "%" or quote in ('"""', "'''"):
         return _until(text, start, quote)
     mark, depth = quote[-1], len(quote) - 1
     at = text.find(mark, start)
@@ -240,6 +246,9 @@ def _closing(text: str, start: int, quote: str) -> int:
         while slashes > start and text[slashes - 1] == "\\":
             slashes -= 1
         count = at - slashes
+        if not depth and text.startswith(mark, at + 1) and at > start:
+            at = text.find(mark, at + 2)  # SQL doubles a quote inside quotes
+            continue
         if count <= depth:
             return slashes
         if (count - depth) % (2 * (depth + 1)) == 0:
