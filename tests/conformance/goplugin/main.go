@@ -13,6 +13,7 @@ import (
 	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 	"github.com/argoproj/argo-rollouts/utils/plugin/types"
 	goPlugin "github.com/hashicorp/go-plugin"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rolloutverdict/conformance/tree"
 )
@@ -50,6 +51,13 @@ func act(metric v1alpha1.Metric, arguments map[string]any, given v1alpha1.Measur
 		done.Value = dump(arguments)
 	case "return":
 		return given
+	case "running":
+		now := metav1.Now()
+		later := metav1.NewTime(now.Add(2 * time.Second))
+		return v1alpha1.Measurement{
+			Phase: v1alpha1.AnalysisPhaseRunning, Message: "measuring", StartedAt: &now, ResumeAt: &later,
+			Metadata: map[string]string{"verdict.id": "0123456789abcdef0123456789abcdef"},
+		}
 	case "sleep":
 		time.Sleep(time.Duration(chosen.Seconds * float64(time.Second)))
 	case "big":
