@@ -74,7 +74,8 @@ def sent(measurement: dict[str, Any]) -> dict[str, Any]:
 def step(host: Any, run: dict[str, Any]) -> dict[str, Any]:
     """Run or resume one measurement and return the answer."""
     results = [{"Name": "verdict", "Error": run["errors"]}]
-    config = {"extraPrompt": run["scenario"], "deadline": "3s", "unavailableGrace": "2s"}
+    deadline = "2s" if run["scenario"] == "running" else "30s"
+    config = {"extraPrompt": run["scenario"], "deadline": deadline, "unavailableGrace": "4s"}
     if run["measurement"] is None:
         return host.run(analysis_run(run["uid"], results), metric(config))
     return host.resume(analysis_run(run["uid"], results), metric(config), sent(run["measurement"]))
@@ -191,7 +192,7 @@ class Stage:
             self.note_ids()
             if self.chance.random() < 0.3:
                 (self.folder / "service.json").unlink(missing_ok=True)
-            time.sleep(self.chance.choice((0, 0, 0.3, 2.5)))  # the last one outlasts the grace
+            time.sleep(self.chance.choice((0, 0, 0, 0.3, 0.3, 4.5)))  # the last one outlasts the grace
             self.service = self.start_service()
         else:
             self.stop(self.client)

@@ -4,12 +4,10 @@ An implementation is ``remote`` (the service, over HTTP) or ``local`` (the engin
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Owner(NamedTuple):
     """The Rollout or Experiment that owns the AnalysisRun; all "" when there is none."""
 
     kind: str = ""
@@ -17,8 +15,7 @@ class Owner:
     uid: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """What is to be measured. ``config`` is the plugin configuration with its arguments filled in.
 
     ``id`` is derived, so that starting the same measurement twice is starting it once. ``revision`` and
@@ -40,13 +37,11 @@ class Job:
     config: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class Running(NamedTuple):
     """Not done yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """Done. ``verdict`` is "promote", "rollback" or "inconclusive"; ``score`` and ``confidence`` are 0..100.
 
     ``models`` holds one JSON object for each model that was asked; ``warnings`` what the configuration had wrong.
@@ -69,8 +64,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
+class Broken(NamedTuple):
     """The measurement cannot be made: the configuration is wrong, or the machinery is broken for good."""
 
     reason: str

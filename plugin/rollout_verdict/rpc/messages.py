@@ -6,8 +6,8 @@ Field names are Go's, as gob has them on the wire: argo-rollouts ``pkg/apis/roll
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from rollout_verdict.rpc.measurer import Owner
 from rollout_verdict.wire.gob import Only
@@ -59,8 +59,7 @@ _TIME_SIZES = {1: 15, 2: 16}
 _NO_OFFSET = b"\xff\xff"
 
 
-@dataclass(frozen=True, slots=True)
-class Time:
+class Time(NamedTuple):
     """An instant, UTC, whole nanoseconds since 1970."""
 
     nanoseconds: int
@@ -104,8 +103,7 @@ def parse_time(text: str) -> Time | None:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnalysisRun:
+class AnalysisRun(NamedTuple):
     """What a measurement needs to know of its AnalysisRun.
 
     ``completed`` counts the finished measurements of each metric, whatever became of them. ``secrets`` are the plain
@@ -125,16 +123,14 @@ class AnalysisRun:
     measurement_ids: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
+class Metric(NamedTuple):
     """A metric: its name and the plugin configurations, JSON text by plugin name."""
 
     name: str
     plugins: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
+class Measurement(NamedTuple):
     """A measurement as Argo keeps it. Times are None when not set."""
 
     phase: str
@@ -143,7 +139,7 @@ class Measurement:
     started_at: Time | None = None
     finished_at: Time | None = None
     resume_at: Time | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = MappingProxyType({})
 
     def fields(self) -> dict[str, Any]:
         """Return the fields for the ``MEASUREMENT`` schema."""

@@ -7,8 +7,7 @@ Source of the life cycle: argo-rollouts ``analysis/analysis.go``, ``metricprovid
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from rollout_verdict import __version__
 from rollout_verdict.rpc import messages, report
@@ -30,8 +29,7 @@ _ABOUT_S = 0.4
 _BACKGROUND_S = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
+class Method(NamedTuple):
     """One method of the plugin.
 
     ``argument`` is the name of the argument's concrete type, "" when the argument is not looked at; ``only`` what is
@@ -46,8 +44,7 @@ class Method:
     blocks: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Context:
+class _Context(NamedTuple):
     """What every method learns from its arguments."""
 
     options: Options
@@ -135,13 +132,13 @@ class Provider:
 
     def _resume(self, arguments: Mapping[str, Any]) -> Measurement:
         now, old = self._now(), messages.measurement(arguments)
-        old = replace(old, started_at=old.started_at or now)
+        old = old._replace(started_at=old.started_at or now)
         try:
             context = self._context(arguments, old)
         except ConfigurationError as error:
             return _failed(str(error), now, old)
         job = context.job
-        old = replace(old, metadata={**old.metadata, report.ID_KEY: job.id})
+        old = old._replace(metadata={**old.metadata, report.ID_KEY: job.id})
         try:
             state = self._measurer.get(job, within=_ANSWER_S)
             if state is None:
@@ -150,16 +147,16 @@ class Provider:
         except UnavailableError as error:
             return self._absorb(str(error), now, old, context)
         known = {key: text for key, text in old.metadata.items() if key != report.UNAVAILABLE_KEY}
-        return self._answer(state, now, replace(old, metadata=known), context)
+        return self._answer(state, now, old._replace(metadata=known), context)
 
     def _terminate(self, arguments: Mapping[str, Any]) -> Measurement:
         now, old = self._now(), messages.measurement(arguments)
-        old = replace(old, started_at=old.started_at or now)
+        old = old._replace(started_at=old.started_at or now)
         secrets: Sequence[str] = ()
         try:
             context = self._context(arguments, old)
             secrets = context.run.secrets
-            old = replace(old, metadata={**old.metadata, report.ID_KEY: context.job.id})
+            old = old._replace(metadata={**old.metadata, report.ID_KEY: context.job.id})
             self._measurer.cancel(context.job, within=_ANSWER_S)
         except (ConfigurationError, UnavailableError) as error:
             self._log.warning("could not cancel", problem=report.redact(str(error), secrets))
@@ -225,7 +222,7 @@ class Provider:
         since = messages.parse_time(old.metadata.get(report.UNAVAILABLE_KEY, "")) or now
         self._log.warning("measurement waits", id=context.job.id, problem=report.redact(reason, secrets))
         if now.since(since) < options.unavailable_grace_s and not _is_late(now, old, options):
-            old = replace(old, metadata={**old.metadata, report.UNAVAILABLE_KEY: since.text()})
+            old = old._replace(metadata={**old.metadata, report.UNAVAILABLE_KEY: since.text()})
             return _running(f"waiting: {reason}", now, now, old, secrets)
         phase = messages.ERROR if options.unavailable_is_error else _inconclusive(options)
         return _final(phase, f"no verdict, {now.since(since):.0f} s without the service: {reason}", now, old, secrets)
@@ -238,7 +235,7 @@ class Provider:
                 phase = report.phase_of(outcome, inconclusive_is_failure=options.inconclusive_is_failure)
                 found = report.metadata_of(outcome, options.warnings)
                 value = report.value_of(outcome, number=options.number_value)
-                old = replace(old, value=value, metadata={**old.metadata, **found})
+                old = old._replace(value=value, metadata={**old.metadata, **found})
                 return _final(phase, outcome.reason or outcome.verdict, now, old, secrets)
             case Broken(reason=reason):
                 return _failed(reason, now, old, secrets)
@@ -279,21 +276,20 @@ def _is_late(now: Time, old: Measurement, options: Options) -> bool:
 
 def _running(message: str, started: Time, now: Time, old: Measurement, secrets: Sequence[str]) -> Measurement:
     wait = min(max(now.since(started) / 2, _FIRST_POLL_S), _LAST_POLL_S)
-    return _sealed(replace(old, phase=messages.RUNNING, message=message, value="", resume_at=now.plus(wait)), secrets)
+    return _sealed(old._replace(phase=messages.RUNNING, message=message, value="", resume_at=now.plus(wait)), secrets)
 
 
 def _final(phase: str, message: str, now: Time, old: Measurement, secrets: Sequence[str] = ()) -> Measurement:
-    return _sealed(replace(old, phase=phase, message=message, finished_at=now, resume_at=None), secrets)
+    return _sealed(old._replace(phase=phase, message=message, finished_at=now, resume_at=None), secrets)
 
 
 def _failed(reason: str, now: Time, old: Measurement, secrets: Sequence[str] = ()) -> Measurement:
-    return _final(messages.ERROR, reason, now, replace(old, value=""), secrets)
+    return _final(messages.ERROR, reason, now, old._replace(value=""), secrets)
 
 
 def _sealed(found: Measurement, secrets: Sequence[str]) -> Measurement:
     """Return a measurement fit to leave: bounded, one line, without secrets."""
-    return replace(
-        found,
+    return found._replace(
         message=report.one_line(report.redact(found.message, secrets)),
         value=report.redact(found.value, secrets),
         metadata=report.bounded({key: report.redact(text, secrets) for key, text in found.metadata.items()}),

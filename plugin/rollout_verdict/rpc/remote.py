@@ -11,8 +11,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rollout_verdict import __version__
 from rollout_verdict.rpc.measurer import Broken, Job, Outcome, Running, State, UnavailableError
@@ -39,8 +38,7 @@ _UNKNOWN = frozenset({404, 410})
 _VERDICTS = frozenset({"promote", "rollback", "inconclusive"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
+class _Request(NamedTuple):
     """One request, with the address of the service it goes to."""
 
     base: str

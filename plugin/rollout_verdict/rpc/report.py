@@ -7,7 +7,6 @@ its types: every value is a string, ``analysisJSON`` and ``modelResults`` hold J
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from rollout_verdict.rpc.measurer import Outcome
@@ -87,8 +86,7 @@ def redact(text: str, secrets: Sequence[str]) -> str:
 
 def redacted(outcome: Outcome, secrets: Sequence[str]) -> Outcome:
     """Return an outcome none of whose texts holds a secret. To be done before texts are cut or put into JSON."""
-    found = {field.name: _redact_all(getattr(outcome, field.name), secrets) for field in fields(outcome)}
-    return Outcome(**found)
+    return Outcome(**{name: _redact_all(value, secrets) for name, value in outcome._asdict().items()})
 
 
 def _redact_all(value: Any, secrets: Sequence[str]) -> Any:

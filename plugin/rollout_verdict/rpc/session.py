@@ -8,8 +8,7 @@ Source: hashicorp/go-plugin ``rpc_server.go``, ``rpc_client.go``, ``mux_broker.g
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from rollout_verdict.wire.errors import LocalProtocolError, RemoteProtocolError
 from rollout_verdict.wire.gob import Only
@@ -24,34 +23,36 @@ _STANDARD_STREAMS = 3
 _BROKER_ID_SIZE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call to the plugin, to be answered by ``PluginSession.reply`` or ``fail``, from any thread, in any order."""
 
     stream: int
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class QuitRequested:
+class QuitRequested(NamedTuple):
     """The host is done with the process. The answer is queued: send it, then exit."""
 
 
-@dataclass(slots=True)
 class _Conversation:
     """One net/rpc stream. ``running`` counts calls that wait for their answer."""
 
-    rpc: ServerConnection
-    control: bool
-    running: int = 0
-    ended: bool = False
+    __slots__ = ("control", "ended", "rpc", "running")
+
+    def __init__(self, methods: Mapping[str, Only | None], *, control: bool) -> None:
+        self.rpc = ServerConnection(methods)
+        self.control = control
+        self.running = 0
+        self.ended = False
 
 
-@dataclass(slots=True)
 class _Brokered:
     """A stream that has not told its broker id yet."""
 
-    prefix: bytearray = field(default_factory=bytearray)
+    __slots__ = ("prefix",)
+
+    def __init__(self) -> None:
+        self.prefix = bytearray()
 
 
 class PluginSession:
@@ -138,7 +139,7 @@ class PluginSession:
     def _open(self, stream: int) -> None:
         self._opened += 1
         if self._opened == 1:
-            self._streams[stream] = _Conversation(ServerConnection(_CONTROL_METHODS), control=True)
+            self._streams[stream] = _Conversation(_CONTROL_METHODS, control=True)
         elif self._opened <= _STANDARD_STREAMS:
             self._streams[stream] = None  # bytes for the host only, and Argo drops those: ours go to fd 2
         else:
@@ -180,7 +181,7 @@ class PluginSession:
         if not 1 <= number <= self._dispensed:
             self._drop(stream)
             return b""
-        self._streams[stream] = _Conversation(ServerConnection(self._methods), control=False)
+        self._streams[stream] = _Conversation(self._methods, control=False)
         if self._mux.is_open(stream):
             self._mux.send(stream, prefix[:_BROKER_ID_SIZE])
         return prefix[_BROKER_ID_SIZE:]

@@ -11,13 +11,12 @@ argument                environment                     meaning
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _OPTIONS = {"--service": "SERVICE", "--token-file": "TOKEN_FILE", "--ca-file": "CA_FILE", "--local": "LOCAL"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """The settings; "" where not set. ``problem`` is what is wrong with them, "" when nothing is."""
 
     service: str

@@ -8,8 +8,7 @@ controller filled in: an error shows a value only when it is harmless.
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rollout_verdict.durations import EXPECTED as A_DURATION
 from rollout_verdict.durations import parse_duration
@@ -25,8 +24,7 @@ class ConfigurationError(Exception):
     """The configuration is wrong; the text says which key, what it holds and what was expected."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(NamedTuple):
     """What the plugin itself needs to know. Durations are seconds."""
 
     config: Mapping[str, Any]
@@ -42,8 +40,7 @@ class Options:
     number_value: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(NamedTuple):
     expected: str
     fits: Callable[[Any], bool]
 

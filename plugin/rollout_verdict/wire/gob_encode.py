@@ -7,8 +7,7 @@ Source: Go ``encoding/gob`` ``doc.go`` ("Encoding Details"), ``encoder.go`` (sen
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rollout_verdict.wire.errors import LocalProtocolError
 from rollout_verdict.wire.gob_types import BOOL, BYTES, INT, STRING, UINT, write_int, write_uint
@@ -16,31 +15,27 @@ from rollout_verdict.wire.gob_types import BOOL, BYTES, INT, STRING, UINT, write
 _END = b"\x00"  # of a struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A basic type. ``encode`` raises TypeError or ValueError for a value that is not of this type."""
 
     type_id: int
     encode: Callable[[Any], bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opaque:
+class Opaque(NamedTuple):
     """A GobEncoder type such as time.Time: bytes that only Go's own type understands."""
 
     type_id: int
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StringMap:
+class StringMap(NamedTuple):
     """map[string]string. None and an empty map are the same to the receiver."""
 
     type_id: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Struct:
+class Struct(NamedTuple):
     """Fields in wire order. A value is a mapping; a field that is missing, None or zero is not sent."""
 
     type_id: int

@@ -3,8 +3,8 @@
 Source: Go ``encoding/gob`` ``doc.go`` ("Encoding Details", "Types and Values"), ``type.go``, ``decode.go``.
 """
 
-from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 from rollout_verdict.wire.errors import BadValueError
 
@@ -31,38 +31,33 @@ MAX_UINT_BYTES = 8  # doc.go: integers have at most 64 bits
 _DOUBLE = Struct("<d")
 
 
-@dataclass(frozen=True, slots=True)
-class StructType:
+class StructType(NamedTuple):
     """Fields in the sender's order as (name, type id)."""
 
     fields: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SliceType:
+class SliceType(NamedTuple):
     """A list of elements of one type."""
 
     element: int
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayType:
+class ArrayType(NamedTuple):
     """A list of fixed length."""
 
     element: int
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class MapType:
+class MapType(NamedTuple):
     """Pairs of keys and elements, in random order."""
 
     key: int
     element: int
 
 
-@dataclass(frozen=True, slots=True)
-class OpaqueType:
+class OpaqueType(NamedTuple):
     """A type that encodes itself (GobEncoder, BinaryMarshaler, TextMarshaler): bytes to us."""
 
 

@@ -5,7 +5,7 @@ are Argo Rollouts' ``metricproviders/plugin/client/client.go``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rollout_verdict.wire.errors import LocalProtocolError, NotAPluginHostError, RemoteProtocolError
 
@@ -22,8 +22,7 @@ To judge a recorded bundle on the command line, use: rollout-verdict explain
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(NamedTuple):
     """What the host asks for. Both are "" when it leaves the choice to us.
 
     ``socket_dir`` is the folder for the socket, ``socket_group`` the group name or id that must reach it.

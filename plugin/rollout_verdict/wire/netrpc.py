@@ -5,8 +5,7 @@ any order, matched by sequence number.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rollout_verdict.wire.errors import BadValueError, RemoteProtocolError
 from rollout_verdict.wire.gob import NEED_DATA, NOTHING, Decoder, NeedData, Only
@@ -20,8 +19,7 @@ FIRST_FREE_TYPE = 67  # for the schemas of the services
 _MAX_METHOD = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One call. ``problem`` says why the argument could not be read, "" when it could."""
 
     method: str

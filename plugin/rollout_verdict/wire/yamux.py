@@ -10,7 +10,7 @@ and never pings: the host does both.
 
 import struct
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rollout_verdict.wire.errors import LocalProtocolError, RemoteProtocolError
 
@@ -34,37 +34,32 @@ MAX_STREAMS = 64
 _MAX_CREDIT = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOpened:
+class StreamOpened(NamedTuple):
     """The host opened a stream. It is already acknowledged."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class DataReceived:
+class DataReceived(NamedTuple):
     """Bytes of a stream, in order; how they are cut into events depends on how they arrived."""
 
     stream: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEnded:
+class StreamEnded(NamedTuple):
     """The host will send no more on this stream; it still reads."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class StreamReset:
+class StreamReset(NamedTuple):
     """The stream is gone, both ways."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class WentAway:
+class WentAway(NamedTuple):
     """The host opens no more streams; any code but NORMAL means that it gave up on the session."""
 
     code: int
