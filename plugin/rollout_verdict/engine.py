@@ -6,6 +6,8 @@ The engine knows neither where evidence comes from nor who reads the result. The
 model is asked, so nothing the model does, or fails to do, can take it away.
 """
 
+from dataclasses import replace
+
 from rollout_verdict.core import citations, rules
 from rollout_verdict.core.canonical import digest
 from rollout_verdict.core.compare import compare
@@ -26,6 +28,7 @@ REASON_LENGTH = 200  # what the AnalysisRun's message may hold (architecture: th
 def judge(evidence: Evidence, policy: Policy, model: Judge | None, redactor: Redactor) -> Result:
     """Judge one canary. Never raises for anything the model does; ``model`` is None when there is none to ask."""
     evidence = redactor.tree(evidence)  # the one point: everything after it may be shown, sent and stored
+    policy = replace(policy, extra_prompt=redactor.text(policy.extra_prompt))
     comparison = compare(evidence, policy)
     assessment = rules.judge(evidence, comparison, policy)
     judgement = _ask(model, evidence, comparison, assessment, policy)

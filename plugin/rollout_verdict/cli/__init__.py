@@ -5,6 +5,7 @@ usage or bad input; with ``--exit-code`` 10 for a rollback, 11 for an inconclusi
 the commands, so that ``--help`` is quick.
 """
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -14,10 +15,14 @@ USAGE = 2
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit. Input that cannot be used ends in one line on stderr and exit code 2."""
     from rollout_verdict.cli.app import app
+    from rollout_verdict.log_records import redact_records
 
     for stream in (sys.stdout, sys.stderr):
         if callable(reconfigure := getattr(stream, "reconfigure", None)):
             reconfigure(errors="replace")  # a terminal that cannot show a letter must not cost the verdict
+    handler = logging.StreamHandler()
+    redact_records(handler)
+    logging.basicConfig(handlers=[handler], format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     try:
         app(args=None if arguments is None else list(arguments), prog_name="rollout-verdict")
     except ValueError as error:
