@@ -1,6 +1,5 @@
 """Measuring in this process: bundles judged by the engine, everything else an error that says so."""
 
-import json
 import threading
 
 import pytest
@@ -10,6 +9,7 @@ from rollout_verdict.rpc.local import LocalMeasurer
 from rollout_verdict.rpc.measurer import Broken, Outcome, Running
 from rollout_verdict.rpc.pool import Pool
 from rollout_verdict.rpc.settings import Settings
+from tests.conftest import ROOT
 from tests.rpc.host import DEADLINE_S, until
 from tests.rpc.test_remote import job
 
@@ -25,39 +25,13 @@ def final(found, asked):
     return found.get(asked, within=1)
 
 
-@pytest.fixture
-def bundle(tmp_path):
-    """A canary that was killed for memory, and a stable side that was not."""
-    container = {"name": "api", "image": "api:1", "ready": True, "restartCount": 0}
-    killed = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
-    pods = {
-        "stable": [{"name": "s-1", "phase": "Running", "containers": [{**container, "state": {"running": {}}}]}],
-        "canary": [
-            {
-                "name": "c-1",
-                "phase": "Running",
-                "containers": [
-                    {
-                        **container,
-                        "ready": False,
-                        "restartCount": 5,
-                        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-                        "lastState": killed,
-                    }
-                ],
-            }
-        ],
-    }
-    (tmp_path / "kubernetes.json").write_text(json.dumps({"pods": pods}))
-    return tmp_path
+GOOD = str(ROOT / "examples" / "bundles" / "good")
 
 
-def test_a_bundle_is_judged(shared):
-    found = measurer()
-    (case, *_) = sorted((shared / "canary-cases").iterdir())
-    outcome = final(found, job({"bundle": str(case), "colour": 1}))
+def test_a_bundle_is_judged():
+    outcome = final(measurer(), job({"bundle": GOOD, "colour": 1}))
     assert isinstance(outcome, Outcome)
-    assert outcome.verdict in ("promote", "rollback", "inconclusive")
+    assert outcome.verdict == "promote"
     assert outcome.reason
     assert outcome.analysis
     assert len(outcome.digest) == 64
@@ -65,9 +39,19 @@ def test_a_bundle_is_judged(shared):
     assert outcome.warnings == ('unknown configuration key ignored: "colour"',)
 
 
+def test_who_insists_on_a_model_gets_no_promotion_without_one():
+    assert final(measurer(), job({"bundle": GOOD})).verdict == "promote"
+    insisting = final(measurer(), job({"bundle": GOOD, "onModelFailure": "inconclusive"}))
+    assert (insisting.verdict, insisting.reason[:22]) == ("inconclusive", "no model was asked, an")
+    without = {"bundle": GOOD, "onModelFailure": "inconclusive", "mode": "rules"}
+    assert final(measurer(), job(without)).verdict == "promote", "a mode without a model needs none"
+
+
 @pytest.mark.parametrize(
     ("config", "told"),
     [
+        ({"requiredSources": ["model"], "bundle": "x"}, "asks for the model"),
+        ({"onModelFailure": "error", "bundle": "x"}, "asks no model"),
         ({}, "judges recorded bundles only"),
         ({"bundle": "/nowhere/at/all"}, "cannot read the bundle"),
         ({"bundle": "x", "minConfidence": 101}, "minConfidence is 101"),

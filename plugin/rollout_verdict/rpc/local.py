@@ -84,15 +84,21 @@ def _judge(job: Job) -> Outcome | Broken:
     from pathlib import Path
 
     from rollout_verdict.adapters.bundle import BundleError, read_bundle
-    from rollout_verdict.configuration import InvalidConfigurationError, read_configuration
-    from rollout_verdict.core.redact import Redactor
-    from rollout_verdict.core.values import Decision
+    from rollout_verdict.configuration import InvalidConfigurationError, OnModelFailure, read_configuration
+    from rollout_verdict.core.policy import Mode
+    from rollout_verdict.core.redaction.redact import Redactor
+    from rollout_verdict.core.values import Decision, SourceKind
     from rollout_verdict.engine import judge
 
     try:
         configuration, warnings = read_configuration(job.config)
     except InvalidConfigurationError as error:
         return Broken(reason=str(error))
+    if SourceKind.MODEL in configuration.required_sources:
+        return Broken(reason="requiredSources asks for the model, and --local asks none: use the service")
+    needs_model = configuration.mode is Mode.AUTO and configuration.on_model_failure
+    if needs_model is OnModelFailure.ERROR:
+        return Broken(reason="onModelFailure is error, and --local asks no model: use the service")
     if not configuration.bundle:
         return Broken(reason="--local judges recorded bundles only: set bundle to the path of one, or use the service")
     try:
@@ -101,11 +107,14 @@ def _judge(job: Job) -> Outcome | Broken:
         return Broken(reason=f"cannot read the bundle: {error}")
     result = judge(evidence, configuration.policy(), None, Redactor())
     verdict, explanation = result.verdict, result.explanation
+    decision, reason = verdict.decision, verdict.reason
+    if needs_model is OnModelFailure.INCONCLUSIVE and decision is Decision.PROMOTE:
+        decision, reason = Decision.INCONCLUSIVE, f"no model was asked, and onModelFailure is inconclusive: {reason}"
     return Outcome(
-        verdict=verdict.decision.value,
+        verdict=decision.value,
         score=verdict.score,
         confidence=verdict.confidence,
-        reason=verdict.reason,
+        reason=reason,
         summary=explanation.headline,
         analysis=explanation.body,
         root_cause=explanation.root_cause,

@@ -3,6 +3,7 @@
 The standard library's executor would import ``logging`` (2 MB in the controller's pod) and keep its threads for ever.
 """
 
+import _thread
 import queue
 import threading
 from collections.abc import Callable
@@ -53,7 +54,8 @@ class Pool:
 
     def _start_thread(self) -> None:
         try:
-            threading.Thread(target=self._run, daemon=True).start()
+            # Thread.start would wait until the new thread has had its first turn: milliseconds each, 500 in a row.
+            _thread.start_new_thread(self._run, ())
         except RuntimeError:  # the system has no thread left
             if not self._threads:
                 raise BusyError("the system has no thread left") from None
