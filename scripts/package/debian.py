@@ -9,6 +9,7 @@ from pathlib import Path
 
 # What the thin plugin needs: the interpreter, and the libraries of the modules that stay (see tree.py).
 PACKAGES = (
+    "gcc-12-base",  # the licence of libgcc-s1
     "python3.11-minimal",
     "libpython3.11-minimal",
     "libpython3.11-stdlib",
