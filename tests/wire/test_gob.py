@@ -459,6 +459,15 @@ def test_interfaces_in_interfaces_are_bounded():
         decoded(client.encode(c.INTERFACE_T, value))
 
 
+def test_interfaces_that_each_bring_a_type_along_are_bounded():
+    """Reading a description in the middle of a value must not forget how deep the value is."""
+    value = None
+    for number in range(120):
+        value = c.Iface(f"Box{number}", c.record(f"Box{number}", Content=c.INTERFACE_T), {"Content": value})
+    with pytest.raises(BadValueError, match="nested deeper"):
+        decoded(c.GobClient().encode(c.INTERFACE_T, value))
+
+
 @pytest.mark.parametrize("only", [None, NOTHING])
 def test_a_part_may_be_described_after_the_whole_but_not_after_its_first_use(only):
     late = struct_description(65, ("Part", 66), ("Value", 2))

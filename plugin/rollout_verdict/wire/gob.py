@@ -55,17 +55,15 @@ class _Value:
     One value may span messages: when an interface brings types the stream has not described yet, the encoder flushes
     what it has, sends the descriptions as messages, and goes on (encode.go encodeInterface, encoder.go
     sendActualType). ``data`` joins the pieces without their length prefixes and without the descriptions between
-    them; ``seams`` are the positions where a piece begins, ``described`` maps the position of a description inside
-    ``data`` that has been read to the position after it.
+    them; ``described`` maps the position of a description inside ``data`` that has been read to the position after it.
     """
 
-    __slots__ = ("data", "described", "seams", "start", "type_id")
+    __slots__ = ("data", "described", "start", "type_id")
 
     def __init__(self, type_id: int, data: bytes, start: int) -> None:
         self.type_id = type_id
         self.data = data
         self.start = start
-        self.seams: set[int] = set()
         self.described: dict[int, int] = {}
 
 
@@ -164,7 +162,6 @@ class Decoder:
         else:
             if len(value.data) + len(message) > MAX_MESSAGE:
                 raise RemoteProtocolError(f"a value of more than {MAX_MESSAGE} bytes in pieces")
-            value.seams.add(len(value.data))
             value.data += message
         try:
             result, position = self._readers.read(value.type_id, only, value.data, value.start)
@@ -209,8 +206,9 @@ class Decoder:
                 position = value.described[position]
                 continue
             end = self._define(-type_id, data, after)
-            if end < len(data) and end not in value.seams:
-                # encoder.go writeMessage: inside another interface the pieces are joined by their byte counts
+            if end < len(data):
+                # encoder.go writeMessage: inside another interface the pieces are joined by their byte counts. Where a
+                # piece ended with this description, it was read before the next piece came.
                 end = read_uint(data, end)[1]
             value.described[position] = end
             position = end
