@@ -404,6 +404,11 @@ def test_a_state_that_is_none_is_not_understood(state):
         read_state(state)
 
 
+def test_an_answer_nested_without_end_is_not_understood():
+    assert read_json(b"[" * 100_000) is None
+    assert read_json(b'{"a": "[[[["}') == {"a": "[[[["}
+
+
 def test_odd_texts_are_left_out():
     outcome = read_state({"state": "done", "measurement": {**GOOD, "reason": 5, "models": {}, "warnings": [1, "w"]}})
     assert (outcome.reason, outcome.models, outcome.warnings) == ("", (), ("w",))

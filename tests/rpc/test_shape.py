@@ -108,14 +108,22 @@ def test_an_unknown_key_that_holds_a_secret_is_not_shown():
         (b"[1]", "must be an object"),
         (b'"x"', "must be an object"),
         (b'{"mode": "auto", "mode": "rules"}', "a key occurs twice"),
-        (b"[" * 100_000, "nested too deep"),
+        (b"[" * 100_000, "nested deeper than 64"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, "nested deeper than 64"),
+        (b'{"a": "' + b'\\"' * 100_000, "not JSON"),
         (b'{"minConfidence": ' + b"9" * 5000 + b"}", "not usable"),
         (b" " * (MAX_CONFIG + 1), f"at most {MAX_CONFIG}"),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_text_that_is_no_configuration(text, told):
     assert told in problem(text)
+
+
+def test_brackets_in_strings_do_not_count():
+    assert options({"extraPrompt": '["[' * 500}).config
+    assert options({"prometheus": {"a": [{}] * 500}}).config
+    assert options(b'{"prometheus":' + b'{"a":' * 63 + b"1" + b"}" * 64).config
 
 
 def test_options_are_read():

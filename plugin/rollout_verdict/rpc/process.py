@@ -29,7 +29,7 @@ _PARENT_CHECK_S = (
 )
 _TURN_S = 0.001  # a fifth of the default: the serving thread waits so long for one that computes
 _SOCKET_PREFIX = "plugin-verdict-"
-_STACK_SIZE = 512 * 1024  # of a thread; address space, not memory
+_STACK_SIZE = 1 << 20  # of a thread; address space, not memory
 
 
 def run(

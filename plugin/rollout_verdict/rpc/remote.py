@@ -17,6 +17,7 @@ from rollout_verdict import __version__
 from rollout_verdict.rpc.measurer import Broken, Job, Outcome, Running, State, UnavailableError
 from rollout_verdict.rpc.pool import BusyError, Pool
 from rollout_verdict.rpc.settings import Settings
+from rollout_verdict.rpc.shape import is_nested_too_deep
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -268,9 +269,11 @@ def _reason(error: Exception) -> str:
 
 def read_json(body: bytes) -> Any:
     """Return what the JSON of an answer says, None when it is none."""
+    if is_nested_too_deep(body):
+        return None
     try:
         return json.loads(body)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 
