@@ -32,6 +32,9 @@ def shuffled_copy(bundle: Path, target: Path, seed: int) -> Path:
 
 def shuffled(tree, name: str, rng: random.Random):
     """Shuffle pods, series and keys; the samples of a series keep their order, as Prometheus keeps it."""
+    if isinstance(tree, list):
+        rng.shuffle(tree)
+        return tree
     if name == "case.json":
         for key in ("stable_pods", "canary_pods"):
             rng.shuffle(tree["input"][key])

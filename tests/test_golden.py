@@ -8,7 +8,7 @@ import pytest
 
 from rollout_verdict.adapters.bundle import read_bundle
 from rollout_verdict.core.policy import Mode, Policy
-from rollout_verdict.core.redact import Redactor
+from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.engine import judge
 from tests.conftest import ROOT
 

@@ -16,7 +16,7 @@ from rollout_verdict.adapters.bundle import read_bundle, schema, write_bundle
 from rollout_verdict.adapters.bundle.files import DOCUMENTS, LOG_FILE
 from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.redact import Redactor
+from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.values import Pair
 from rollout_verdict.engine import judge
 from rollout_verdict.settings import read_settings

@@ -3,7 +3,7 @@
 import pytest
 
 from rollout_verdict.adapters.gemini import GeminiJudge, Options
-from rollout_verdict.core.prompt import Budget
+from rollout_verdict.core.model.prompt import Budget
 from rollout_verdict.settings import SettingsError, read_settings
 from rollout_verdict.wiring import model_judge, prompt_budget, prompt_templates
 

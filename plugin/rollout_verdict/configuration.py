@@ -15,8 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
-from rollout_verdict.core.logs import LogPolicy
-from rollout_verdict.core.metrics import MetricPolicy
+from rollout_verdict.core.logs.judge import LogPolicy
+from rollout_verdict.core.metrics.judge import MetricPolicy
 from rollout_verdict.core.pods import PodPolicy
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.values import SourceKind

@@ -8,16 +8,17 @@ model is asked, so nothing the model does, or fails to do, can take it away.
 
 from dataclasses import replace
 
-from rollout_verdict.core import citations, rules
+from rollout_verdict.core import rules
 from rollout_verdict.core.canonical import digest
 from rollout_verdict.core.compare import compare
 from rollout_verdict.core.comparison import Comparison
 from rollout_verdict.core.decide import Checked, Ruling, decide
 from rollout_verdict.core.evidence import Evidence
-from rollout_verdict.core.explain import explain
+from rollout_verdict.core.explanation.explain import explain
+from rollout_verdict.core.model import citations
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.ports import Judge, Judgement
-from rollout_verdict.core.redact import Redactor
+from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.rules import Assessment
 from rollout_verdict.core.values import DecidedBy, Decision, Digests, Gap, Opinion, Severity, Usage, Verdict

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any
 
-from rollout_verdict.core.redact import Redactor
+from rollout_verdict.core.redaction.redact import Redactor
 
 # What a record is made of (logging.LogRecord); every other attribute came in by ``extra``.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

@@ -3,8 +3,8 @@
 from typing import Any
 
 from rollout_verdict.adapters import prompts
+from rollout_verdict.core.model.prompt import Budget, Templates
 from rollout_verdict.core.ports import Judge
-from rollout_verdict.core.prompt import Budget, Templates
 from rollout_verdict.settings import Settings, SettingsError
 
 

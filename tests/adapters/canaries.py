@@ -17,7 +17,7 @@ from rollout_verdict.core.evidence import (
     PodLog,
 )
 from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.redact import Redactor
+from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.values import Pair, RolloutRef, Window
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)

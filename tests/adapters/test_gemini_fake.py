@@ -20,8 +20,8 @@ from rollout_verdict.adapters.gemini import Options
 from rollout_verdict.adapters.gemini.call import _config, _sdk_client
 from rollout_verdict.adapters.gemini.options import Thinking
 from rollout_verdict.adapters.gemini.transport import http_client, trust
+from rollout_verdict.core.model.prompt import render
 from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.prompt import render
 from rollout_verdict.core.values import Decision, Opinion
 from tests.adapters.gemini import TEMPLATES
 from tests.conftest import ROOT

@@ -18,8 +18,8 @@ import pytest
 from rollout_verdict.adapters.gemini import GeminiJudge, Options, load_prices
 from rollout_verdict.adapters.gemini.call import Client, _unreached
 from rollout_verdict.adapters.gemini.options import Thinking
+from rollout_verdict.core.model.prompt import Budget
 from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.prompt import Budget
 from rollout_verdict.core.values import Decision, Gap, Opinion
 from tests.adapters import canaries
 from tests.adapters.gemini import FIRST, KEY, SECOND, TEMPLATES, THIRD, TODAY, Time, calls, judge, model

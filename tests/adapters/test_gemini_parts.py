@@ -15,7 +15,7 @@ from rollout_verdict.adapters.gemini.breaker import Breaker
 from rollout_verdict.adapters.gemini.loop import Loop
 from rollout_verdict.adapters.gemini.parse import parse
 from rollout_verdict.adapters.gemini.trouble import TREATMENTS, Kind, TroubleError
-from rollout_verdict.core.reply import Reply
+from rollout_verdict.core.model.reply import Reply
 from rollout_verdict.core.values import Decision, Usage
 
 GOOD = {

@@ -8,7 +8,7 @@ import pytest
 
 from rollout_verdict.adapters import prompts
 from rollout_verdict.adapters.gemini.parse import ReplyModel
-from rollout_verdict.core.neutral import estimated_tokens
+from rollout_verdict.core.model.neutral import estimated_tokens
 from rollout_verdict.core.values import Decision
 
 # Per the field documentation of the SDK; anything else is ignored silently or refused.

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rollout_verdict.core.redact import Redactor
-
 from rollout_verdict.adapters.bundle import read_bundle
 from rollout_verdict.core.policy import Mode, Policy
+from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.engine import judge
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)

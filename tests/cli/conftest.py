@@ -4,7 +4,7 @@ import pytest
 
 from rollout_verdict.adapters.bundle import read_bundle
 from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.redact import Redactor
+from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.engine import judge
 from tests.cli.commands import run
 from tests.test_golden import BUNDLES

@@ -3,7 +3,7 @@
 import random
 
 from rollout_verdict.core.evidence import MetricEvidence, MetricMeta, MetricSeries
-from rollout_verdict.core.series import infer_meta, metric_evidence
+from rollout_verdict.core.metrics.series import infer_meta, metric_evidence
 from rollout_verdict.core.values import Pair
 
 START = 1_700_000_000.0

@@ -38,7 +38,7 @@ from rollout_verdict.core.evidence import (
     TemplateChange,
     TemplateDiff,
 )
-from rollout_verdict.core.explain import explain
+from rollout_verdict.core.explanation.explain import explain
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import (
     Citation,

@@ -8,7 +8,7 @@ import pytest
 from rollout_verdict import engine
 from rollout_verdict.core.pods import PodPolicy
 from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.redact import Redactor
+from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.values import Opinion, Usage
 from rollout_verdict.render import html, json, markdown, text
 from tests.core.planted import PLANTED

@@ -8,7 +8,7 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from rollout_verdict.core.prompt import Templates
+from rollout_verdict.core.model.prompt import Templates
 
 FILES = ("system.md", "examples.md", "evidence.md", "operator.md", "question.md", "reply.schema.json")
 PACKAGE = Path(__file__).resolve().parent.parent

@@ -12,7 +12,7 @@ from rollout_verdict.adapters.bundle.files import read_document, read_log
 from rollout_verdict.cli import terminal
 from rollout_verdict.cli.input import InputError
 from rollout_verdict.core.grouping import GroupingScore, group, score
-from rollout_verdict.core.kayenta import score_facts
+from rollout_verdict.core.metrics.kayenta import score_facts
 from rollout_verdict.core.quote import visible
 
 FACT_FILES = ("cases.json", "intervals.json")

@@ -8,13 +8,13 @@ from pathlib import Path
 from rollout_verdict.adapters.bundle import read_bundle, read_verdict, write_bundle
 from rollout_verdict.cli import terminal
 from rollout_verdict.cli.input import InputError, with_model
-from rollout_verdict.core import prompt as prompting
 from rollout_verdict.core import rules
 from rollout_verdict.core.canonical import canonical
 from rollout_verdict.core.compare import compare
+from rollout_verdict.core.model import prompt as prompting
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.ports import Judge
-from rollout_verdict.core.redact import Redactor
+from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Decision, Severity
 from rollout_verdict.engine import judge

@@ -2,8 +2,8 @@
 
 from rollout_verdict.core.comparison import Comparison, DiffItem
 from rollout_verdict.core.evidence import Evidence
-from rollout_verdict.core.logs import judge_logs
-from rollout_verdict.core.metrics import judge_metrics
+from rollout_verdict.core.logs.judge import judge_logs
+from rollout_verdict.core.metrics.judge import judge_metrics
 from rollout_verdict.core.pods import judge_pods
 from rollout_verdict.core.policy import Policy
 

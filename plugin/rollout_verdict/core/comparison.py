@@ -129,8 +129,10 @@ class MetricCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricComparison:
-    """All metric checks, most important first. ``adequate`` is False when nothing could be judged or, by the traffic
-    metrics, the canary served too little to be judged; ``reason`` then tells why.
+    """All metric checks, most important first.
+
+    ``adequate`` is False when nothing could be judged or the canary served too little by the traffic metrics;
+    ``reason`` then tells why.
     """
 
     checks: tuple[MetricCheck, ...]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from rollout_verdict.core.logs import LogPolicy
-from rollout_verdict.core.metrics import MetricPolicy
+from rollout_verdict.core.logs.judge import LogPolicy
+from rollout_verdict.core.metrics.judge import MetricPolicy
 from rollout_verdict.core.pods import PodPolicy
 from rollout_verdict.core.values import SourceKind
 

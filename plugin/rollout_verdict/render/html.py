@@ -14,10 +14,10 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from rollout_verdict.core.amounts import amount, chance, change, duration, span
 from rollout_verdict.core.comparison import LogChange, LogOutcome, MetricCheck, MetricOutcome
 from rollout_verdict.core.evidence import LogPattern
-from rollout_verdict.core.explain import sections, series_names
+from rollout_verdict.core.explanation.amounts import amount, chance, change, duration, span
+from rollout_verdict.core.explanation.explain import sections, series_names
 from rollout_verdict.core.quote import visible
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Decision, Severity, Side

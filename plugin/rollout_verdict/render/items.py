@@ -9,7 +9,7 @@ from rollout_verdict.core.comparison import (
     MetricOutcome,
     PodFact,
 )
-from rollout_verdict.core.explain import sections
+from rollout_verdict.core.explanation.explain import sections
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Severity
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rollout_verdict.core.amounts import amount, change, duration
 from rollout_verdict.core.comparison import LogChange, LogOutcome, MetricCheck, MetricOutcome
-from rollout_verdict.core.explain import section_markdown, sections, series_names
+from rollout_verdict.core.explanation.amounts import amount, change, duration
+from rollout_verdict.core.explanation.explain import section_markdown, sections, series_names
 from rollout_verdict.core.quote import code_block, code_span, prose
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Decision, RolloutRef, Severity, Side

@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import floor, log10
 from statistics import median
 
-from rollout_verdict.core.amounts import amount
+from rollout_verdict.core.explanation.amounts import amount
 from rollout_verdict.core.values import Pair, Window
 
 Point = tuple[float, float]

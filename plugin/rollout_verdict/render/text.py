@@ -7,12 +7,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from rollout_verdict.core.amounts import amount, chance, change, duration
 from rollout_verdict.core.comparison import DiffItem, LogChange, MetricCheck, MetricOutcome, PodFact
-from rollout_verdict.core.explain import sections, series_names
+from rollout_verdict.core.explanation.amounts import amount, chance, change, duration
+from rollout_verdict.core.explanation.explain import sections, series_names
+from rollout_verdict.core.explanation.statements import Section, Statement
 from rollout_verdict.core.quote import visible
 from rollout_verdict.core.result import Result
-from rollout_verdict.core.statements import Section, Statement
 from rollout_verdict.core.values import Decision, Side
 from rollout_verdict.render.items import items, shown_ids
 from rollout_verdict.render.spark import sparks

@@ -30,7 +30,7 @@ from rollout_verdict.core.evidence import (
     TemplateChange,
     TemplateDiff,
 )
-from rollout_verdict.core.series import parse_metrics
+from rollout_verdict.core.metrics.series import parse_metrics
 from rollout_verdict.core.values import Pair, Side, Verdict, Window
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from google.genai import errors, types
 from rollout_verdict.adapters.gemini.options import Options, Thinking
 from rollout_verdict.adapters.gemini.transport import http_client, trust
 from rollout_verdict.adapters.gemini.trouble import Kind, TroubleError
-from rollout_verdict.core.neutral import plain
-from rollout_verdict.core.prompt import Prompt
+from rollout_verdict.core.model.neutral import plain
+from rollout_verdict.core.model.prompt import Prompt
 from rollout_verdict.core.values import Usage
 
 DETAIL_LENGTH = 200  # of the vendor's message: enough to act on, too little to smuggle a page into a report

@@ -18,13 +18,13 @@ from rollout_verdict.adapters.gemini.options import Options, Thinking
 from rollout_verdict.adapters.gemini.parse import parse
 from rollout_verdict.adapters.gemini.prices import Prices
 from rollout_verdict.adapters.gemini.trouble import Kind, TroubleError
-from rollout_verdict.core import citations
 from rollout_verdict.core.comparison import Comparison
 from rollout_verdict.core.evidence import Evidence
-from rollout_verdict.core.neutral import plain
+from rollout_verdict.core.model import citations
+from rollout_verdict.core.model.neutral import plain
+from rollout_verdict.core.model.prompt import Prompt, Templates, render
+from rollout_verdict.core.model.reply import opinion
 from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.prompt import Prompt, Templates, render
-from rollout_verdict.core.reply import opinion
 from rollout_verdict.core.values import Gap, Opinion, SourceKind, Usage
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rollout_verdict.core.reply import Reply, contradiction
+from rollout_verdict.core.model.reply import Reply, contradiction
 from rollout_verdict.core.values import Citation, Decision
 
 LARGEST = 200_000  # characters; the output limit of 64k tokens is about as much

@@ -1,0 +1,192 @@
+"""Judging what is counted rather than measured: failures, growth, restarts, time not ready."""
+
+from itertools import pairwise
+
+from rollout_verdict.core.comparison import MetricOutcome
+from rollout_verdict.core.metrics.blocks import Row
+from rollout_verdict.core.metrics.case import Answer, Case, Rows, average
+from rollout_verdict.core.metrics.level import chance, level, noise, outcome_of, pick, rises, when
+from rollout_verdict.core.metrics.policy import Floor
+from rollout_verdict.core.metrics.share import share_shift
+from rollout_verdict.core.metrics.shift import Shift, shift
+from rollout_verdict.core.values import Pair, Severity, Side
+
+_CLIENT = ("4xx", "client")  # errors that the caller made, unless the canary refuses what stable accepts
+
+
+def share(case: Case) -> Answer:
+    """Judge a share of failures by the requests behind it; by its level where no traffic metric tells of them."""
+    requests = case.requests()
+    if requests:
+        return proportions(case, case.grid.rows, requests)
+    return fraction(case, _share_floor(case))
+
+
+def faults(case: Case) -> Answer:
+    """Judge the rate of bad things as a share of the requests, or as a level with one event a block as grain."""
+    requests = case.requests()
+    if requests:
+        seconds = case.grid.seconds
+        return proportions(case, _shares(case.grid.rows, requests, seconds), requests)
+    policy = case.policy
+    grain = 1.0 / case.grid.seconds if case.quantity.per_second else 1.0
+    return level(case, prior=policy.level_prior, floor=policy.level_floor, grain=grain)
+
+
+def _shares(rows: Pair[Rows], requests: Pair[Rows], seconds: float) -> Pair[Rows]:
+    def divided(values: Rows, counts: Rows) -> Rows:
+        return tuple(
+            tuple(
+                None if value is None or not count else value * seconds / count
+                for value, count in zip(row, served, strict=True)
+            )
+            for row, served in zip(values, counts, strict=True)
+        )
+
+    return Pair(stable=divided(rows.stable, requests.stable), canary=divided(rows.canary, requests.canary))
+
+
+def _share_floor(case: Case) -> Floor:
+    client = any(word in case.meta.name.lower() for word in _CLIENT)
+    return case.policy.client_share_floor if client else case.policy.share_floor
+
+
+def proportions(case: Case, shares: Pair[Rows], requests: Pair[Rows]) -> Answer:
+    """Judge the difference between two shares of requests."""
+    policy, floor = case.policy, _share_floor(case)
+    found = share_shift(shares, requests, weight=policy.scatter_weight, level=policy.interval_level)
+    if not found:
+        return case.answer(MetricOutcome.TOO_FEW, "no time at which both sides served requests", method="none")
+    ceiling = Severity.INFO
+    if found.share.canary >= policy.share_ratio * found.share.stable and found.difference >= floor.warn:
+        ceiling = Severity.FAIL if found.difference >= floor.fail else Severity.WARN
+    sense = -found.difference if case.quantity.flip else found.difference
+    return case.answer(
+        outcome_of(sense, found.p, policy.warn_p),
+        f"{found.share.canary:.2%} of {found.requests.canary:.0f} requests failed on the canary, "
+        f"{found.share.stable:.2%} of {found.requests.stable:.0f} on stable"
+        f"{' while stable was calm' if found.calm else ''} (p {found.p:.2g})",
+        method="stratified proportions",
+        ceiling=ceiling,
+        effect=found.difference,
+        interval=(found.low, found.high),
+        relative=found.share.canary / found.share.stable - 1.0 if found.share.stable > 0 else None,
+        strength=found.strength,
+        p=found.p,
+    )
+
+
+def fraction(case: Case, floor: Floor | None = None) -> Answer:
+    """Judge a ratio that no request count stands behind: the shift in points."""
+    policy, worse = case.policy, case.quantity.worse
+    found = shift(
+        case.grid.rows,
+        worse=worse,
+        prior=policy.fraction_prior,
+        noise=noise(case),
+        counts=case.grid.counts,
+        min_samples=policy.min_samples,
+    )
+
+    def harm(one: Shift) -> float:
+        return one.value * worse
+
+    floor = floor or policy.fraction_floor
+    part = Floor(warn=floor.warn * policy.partial_factor, fail=floor.fail * policy.partial_factor)
+    told, ceiling = pick(found, harm, floor, part)
+    p = chance(told, found)
+    sense = -told.value if case.quantity.flip else told.value
+    return case.answer(
+        outcome_of(sense, p, policy.warn_p),
+        f"{100 * sense:+.1f} points{when(told)} against stable's {case.shown(average(case.grid.rows.stable))}: "
+        f"{abs(told.strength):.1f} times the spread of stable, p {p:.2g}",
+        method="paired shift",
+        ceiling=ceiling,
+        effect=told.value,
+        interval=told.interval(policy.interval_level),
+        strength=told.strength,
+        p=p,
+    )
+
+
+def memory(case: Case) -> Answer:
+    """Judge growth over the window: the level mostly tells how long a pod has been up."""
+    policy = case.policy
+    base = average(case.grid.rows.stable) or 1.0
+    grown = rises(case.grid.rows, per=base)
+    if not (grown.stable and grown.canary):
+        return case.answer(MetricOutcome.TOO_FEW, "too few parts of the window to see growth", method="none")
+    told, _ = shift(grown, worse=1, prior=policy.growth_prior, noise=1.0)
+    steady = average([[_steadiness(row) for row in case.grid.rows.canary]]) >= policy.steady_share
+    ceiling = Severity.INFO
+    if steady and told.value >= policy.growth_floor.warn:
+        ceiling = Severity.FAIL if told.value >= policy.growth_floor.fail else Severity.WARN
+    low, high = told.interval(policy.interval_level)
+    return case.answer(
+        outcome_of(told.value, told.p, policy.warn_p),
+        f"grew by {average(grown.canary):+.0%} of stable's level on the canary over the window, "
+        f"by {average(grown.stable):+.0%} on stable{'' if ceiling is Severity.INFO else ', steadily'} "
+        f"(p {told.p:.2g})",
+        method="growth",
+        ceiling=ceiling,
+        effect=told.value * base,
+        interval=(low * base, high * base),
+        relative=told.value,
+        strength=told.strength,
+        p=told.p,
+    )
+
+
+def _steadiness(row: Row) -> float:
+    """Return the share of steps from block to block that go up."""
+    known = [value for value in row if value is not None]
+    return average([[1.0 if later > before else 0.0 for before, later in pairwise(known)]])
+
+
+def events(case: Case) -> Answer:
+    """Judge a counter of bad events. The canary's whole life counts, of stable only the window."""
+    canary = max(value for one in case.series.canary for _, value in one.samples)
+    stable = max(one.samples[-1][1] - one.samples[0][1] for one in case.series.stable if one.samples)
+    excess = canary - max(0.0, stable)
+    ceiling = Severity.INFO
+    if excess >= 1:
+        ceiling = Severity.FAIL if excess >= case.policy.events_fail else Severity.WARN
+    return case.answer(
+        MetricOutcome.HIGH if excess >= 1 else MetricOutcome.PASS,
+        f"up to {canary:g} on a canary pod since it was made, up to {stable:g} more on a stable pod in the window",
+        method="count",
+        ceiling=ceiling,
+        certain=True,
+        effect=excess,
+    )
+
+
+def state(case: Case) -> Answer:
+    """Judge the share of time in the bad state, without the start: a pod is not ready before it is."""
+    policy, worse = case.policy, case.quantity.worse
+
+    def bad(side: Side) -> tuple[float, int]:
+        kept = [
+            [sample for sample in one.samples if sample[0] >= one.samples[0][0] + policy.warm_up_seconds]
+            for one in case.series.of(side)
+            if one.samples
+        ]
+        flags = [[value if worse > 0 else 1.0 - value for _, value in samples] for samples in kept]
+        return average(flags), max(map(len, flags))
+
+    (canary, seen), (stable, _) = bad(Side.CANARY), bad(Side.STABLE)
+    if seen < policy.min_samples:
+        return case.answer(MetricOutcome.TOO_FEW, "too few samples after the start", method="none")
+    excess = canary - stable
+    ceiling = Severity.INFO
+    if excess >= policy.down_warn:
+        ceiling = Severity.FAIL if excess >= policy.down_fail else Severity.WARN
+    worst = MetricOutcome.HIGH if worse > 0 else MetricOutcome.LOW
+    return case.answer(
+        worst if excess >= policy.down_warn else MetricOutcome.PASS,
+        f"in the bad state for {canary:.0%} of the time on the canary, {stable:.0%} on stable",
+        method="share of time",
+        ceiling=ceiling,
+        certain=True,
+        effect=excess * worse,
+    )

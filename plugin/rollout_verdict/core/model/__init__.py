@@ -1,0 +1,1 @@
+"""What the model is shown and what becomes of its answer: prompt, reply and the check of its citations."""

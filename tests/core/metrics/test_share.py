@@ -1,0 +1,77 @@
+"""Comparing shares of failures."""
+
+import random
+
+import pytest
+
+from rollout_verdict.core.metrics.share import share_shift
+from rollout_verdict.core.values import Pair
+
+
+def compared(stable, canary, requests=100.0, weight=4.0):
+    return share_shift(
+        Pair(stable=tuple(map(tuple, stable)), canary=tuple(map(tuple, canary))),
+        Pair(
+            stable=tuple((requests,) * len(row) for row in stable),
+            canary=tuple((requests,) * len(row) for row in canary),
+        ),
+        weight=weight,
+        level=0.95,
+    )
+
+
+def test_sparse_errors_that_stable_never_has_are_found():
+    found = compared([[0.0] * 6] * 3, [[0.02] * 6])
+    assert found.p < 1e-5
+    assert (found.share.canary, found.share.stable) == (pytest.approx(0.02), 0.0)
+    assert found.low > 0
+    assert found.requests == Pair(stable=1800.0, canary=600.0)
+
+
+def test_one_error_is_chance():
+    assert compared([[0.0] * 6] * 3, [[0.01, 0, 0, 0, 0, 0]]).p > 0.1
+
+
+def test_many_failures_use_the_stratified_test():
+    worse = compared([[0.2] * 6] * 3, [[0.3] * 6])
+    assert worse.p < 1e-4
+    assert worse.strength > 3
+    assert compared([[0.3] * 6] * 3, [[0.2] * 6]).p > 0.999
+
+
+def test_an_outage_of_all_cancels():
+    outage = [0.0, 0.0, 0.5, 0.5, 0.0, 0.0]
+    assert compared([outage] * 3, [outage]).p > 0.1
+
+
+def test_an_outage_of_all_does_not_hide_the_canary_s_own_failures():
+    found = compared([[0, 0, 0.5, 0.4, 0, 0], [0, 0, 0.4, 0.5, 0, 0]], [[0.03, 0.03, 0.4, 0.4, 0.03, 0.03]])
+    assert found.calm
+    assert found.p < 0.001
+    assert found.share.stable == 0.0
+
+
+def test_scatter_between_stable_pods_takes_the_edge_off():
+    even = compared([[0.10] * 6, [0.10] * 6, [0.10] * 6], [[0.14] * 6])
+    uneven = compared([[0.02] * 6, [0.18] * 6, [0.10] * 6], [[0.14] * 6])
+    assert even.p < 0.01 < uneven.p
+
+
+def test_nothing_to_divide_by_is_none():
+    assert compared([[0.1]], [[0.1]], requests=0.0) is None
+    unknown = Pair(stable=((None,),), canary=((0.1,),))
+    assert share_shift(unknown, Pair(stable=((9.0,),), canary=((9.0,),)), weight=4, level=0.95) is None
+
+
+def test_p_is_honest_under_no_difference():
+    """Of 400 fair pairs, no more than about one in twenty has p < 0.05."""
+    generator = random.Random(4)
+
+    def failing():
+        return sum(generator.random() < 0.05 for _ in range(100)) / 100
+
+    hits = 0
+    for _ in range(400):
+        rows = [[failing() for _ in range(4)] for _ in range(4)]
+        hits += compared(rows[:3], rows[3:]).p < 0.05
+    assert hits <= 30
