@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rollout_verdict.adapters.bundle import read_bundle, read_verdict, write_bundle
@@ -80,6 +81,7 @@ def prompt_for(path: Path, settings: Settings, policy: Policy) -> tuple[str, lis
     """Return the exact prompt for a bundle, and what there is to say about it. Raises BundleError."""
     redactor = Redactor(custom=settings.redact)
     evidence = redactor.tree(read_bundle(path))
+    policy = replace(policy, extra_prompt=redactor.text(policy.extra_prompt))
     comparison = compare(evidence, policy)
     opinion = rules.judge(evidence, comparison, policy).opinion
     prompt = prompting.render(
