@@ -89,8 +89,11 @@ def _launcher(arch: str, work: Path) -> bytes:
 def _install(*packages: str) -> None:
     if os.geteuid() != 0:
         raise SystemExit(f"install {' '.join(packages)} first (root could do it from here)")
-    subprocess.run(["apt-get", "-qq", "update"], check=True)
-    subprocess.run(["apt-get", "-qq", "install", "--yes", "--no-install-recommends", *packages], check=True)
+    apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    subprocess.run([*apt, "update"], check=True, stdout=sys.stderr)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = [*apt, "install", "--yes", "--no-install-recommends", *packages]
+    subprocess.run(command, check=True, stdout=sys.stderr, env=environment)
 
 
 if __name__ == "__main__":

@@ -21,14 +21,14 @@ class Built:
     launcher: Path
 
 
-def build(work: Path, out: Path) -> Built:
+def build(work: Path, out: Path, arch: str = "amd64") -> Built:
     """Run scripts/build; packages that are in ``work`` are not downloaded again."""
     run = subprocess.run(
-        [ROOT / "scripts/build", "--work", work, "--out", out],
+        [ROOT / "scripts/build", "--arch", arch, "--work", work, "--out", out],
         capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-4000:]
-    return Built(tree=work / "amd64/tree", file=out / "rollout-verdict_linux_amd64", launcher=work / "amd64/launch")
+    return Built(tree=work / arch / "tree", file=out / f"rollout-verdict_linux_{arch}", launcher=work / arch / "launch")
 
 
 @pytest.fixture(scope="session")

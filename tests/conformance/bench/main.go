@@ -7,6 +7,8 @@ import (
 	"encoding/gob"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/exec"
 	"slices"
@@ -47,6 +49,7 @@ type Figures struct {
 }
 
 func main() {
+	log.SetOutput(io.Discard) // yamux complains of plugins that were told to end
 	order := []string{}
 	all := map[string]*Figures{}
 	for _, argument := range os.Args[1:] {
