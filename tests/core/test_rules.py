@@ -28,6 +28,8 @@ def judge(compared, found=None, policy=None):
         (comparison(metrics=metrics(check()), logs=logs(NEW)), Decision.ROLLBACK),
         (comparison(metrics=metrics(DOUBT)), Decision.PROMOTE),
         (comparison(metrics=metrics(DOUBT), logs=logs(ODD)), Decision.ROLLBACK),
+        (comparison(metrics=metrics(check()), logs=logs(ODD)), Decision.INCONCLUSIVE),
+        (comparison(metrics=metrics(check()), pods=pods(fact(Severity.WARN, code="restarted"))), Decision.INCONCLUSIVE),
         (comparison(pods=pods(fact(Severity.VETO))), Decision.ROLLBACK),
         (comparison(pods=pods()), Decision.INCONCLUSIVE),
         (comparison(), Decision.INCONCLUSIVE),

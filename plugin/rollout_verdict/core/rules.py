@@ -115,6 +115,10 @@ def _decide(findings: tuple[Finding, ...], shortfalls: tuple[str, ...], comparis
     warnings = [f for f in findings if f.severity is Severity.WARN]
     if len({f.source for f in warnings}) > 1:
         return Decision.ROLLBACK, f"{warnings[0].summary}; and {warnings[1].summary}"
+    # Metrics wander; a failure that only the canary logs or a restart that only it has is rare: a person should look.
+    told = [f for f in warnings if f.source is not SourceKind.METRICS]
+    if told:
+        return Decision.INCONCLUSIVE, f"cannot tell whether it is harm: {told[0].summary}"
     return Decision.PROMOTE, _all_clear(comparison)
 
 
