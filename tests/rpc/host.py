@@ -154,14 +154,23 @@ class Rpc:
         return self.call(method, g.INTERFACE_T, g.Iface(name, kind, argument))
 
 
+def dial(address: str) -> socket.socket:
+    """Return a connection to a plugin, before a word is said."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(DEADLINE_S)
+    try:
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 class Host:
     """A connected host: control stream, standard streams, one dispensed plugin."""
 
-    def __init__(self, address: str) -> None:
-        sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(DEADLINE_S)
-        sock.connect(address)
-        self.mux = Mux(sock)
+    def __init__(self, address: str | socket.socket) -> None:
+        self.mux = Mux(dial(address) if isinstance(address, str) else address)
         self.control = Rpc(self.mux, self.mux.open())
         self.stdout, self.stderr = self.mux.open(), self.mux.open()
         self.plugin = self.dispense()
@@ -256,7 +265,7 @@ class PluginProcess:
         assert line.endswith(b"|netrpc|\n"), line
         return line.split(b"|")[3].decode()
 
-    def connect(self, address: str = "") -> Host:
+    def connect(self, address: str | socket.socket = "") -> Host:
         self.hosts.append(Host(address or self.handshake()))
         return self.hosts[-1]
 

@@ -13,7 +13,7 @@ import pytest
 from rollout_verdict.rpc import process
 from rollout_verdict.wire.handshake import Offer
 from tests.rpc import gob_client as c
-from tests.rpc.host import COOKIE, DEADLINE_S, ROOT, RpcError, analysis_run, metric, until
+from tests.rpc.host import COOKIE, DEADLINE_S, ROOT, RpcError, analysis_run, dial, metric, until
 
 THIRD_PARTY = ("pydantic", "httpx", "numpy", "google", "kubernetes", "rich", "typer")
 
@@ -230,7 +230,7 @@ def test_the_end_of_the_connection_ends_it(start_plugin):
 def test_of_two_connections_the_last_one_counts(start_plugin):
     plugin = start_plugin()
     address = plugin.handshake()
-    first, second = plugin.connect(address), plugin.connect(address)
+    first, second = (plugin.connect(sock) for sock in (dial(address), dial(address)))
     first.mux.sock.close()
     second.ping()
     second.mux.sock.close()
@@ -256,23 +256,41 @@ def test_a_broken_stream_ends_the_process_with_status_1(start_plugin):
     assert leftovers(plugin.folder) == []
 
 
-def test_after_sigkill_only_the_socket_file_is_left_and_the_next_one_takes_it_away(start_plugin):
+def test_after_sigkill_in_service_nothing_is_left(start_plugin):
+    plugin = start_plugin()
+    plugin.connect().ping()
+    assert leftovers(plugin.folder) == []
+    plugin.kill()
+    start_plugin().connect().ping()
+
+
+def test_after_sigkill_before_that_the_socket_is_left_and_the_next_plugin_takes_it_away(start_plugin):
     first, neighbour = start_plugin(), start_plugin()
-    first.connect().ping()
+    first.handshake()
     address = neighbour.handshake()
     first.kill()
-    left = leftovers(first.folder)
-    assert len(left) == 2
-    assert all(name.startswith("plugin-verdict-") for name in left)
+    assert len(leftovers(first.folder)) == 2
     theirs = [first.folder / name for name in ("plugin123", "plugin-verdict-x-1", "plugin-verdict-999999999-file")]
     for path in theirs:
         path.touch()
-    next_one = start_plugin()
-    next_one.connect().ping()
-    left = leftovers(first.folder)
-    assert len(left) == 2 + len(theirs)
-    assert all(path.exists() for path in theirs), "what is not ours, or no socket, stays"
+    start_plugin().connect().ping()
+    wanted = sorted([Path(address).name, *(path.name for path in theirs)])
+    assert leftovers(first.folder) == wanted, "what is not ours, or no socket, stays"
     neighbour.connect(address).ping()
+
+
+def test_a_socket_of_an_earlier_process_with_our_id_is_taken_away(tmp_path):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / f"plugin-verdict-{os.getpid()}-0123456789ab"))
+    process._sweep(str(tmp_path))
+    assert leftovers(tmp_path) == []
+
+
+def test_a_knock_is_no_host(start_plugin):
+    plugin = start_plugin()
+    address = plugin.handshake()
+    dial(address).close()
+    plugin.connect(address).ping()
 
 
 def test_a_host_that_is_gone_before_the_handshake_leaves_nothing_behind(start_plugin):

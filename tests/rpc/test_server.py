@@ -64,7 +64,7 @@ class Wire:
         self.table = Table()
         self.pool = pool or Pool(lambda error: None)
         self.status = None
-        self.connection = Connection(ours, self.table.methods(), self.pool, Log(self.log_file.fileno()))
+        self.connection = Connection(ours, self.table.methods(), self.pool, Log(self.log_file.fileno()), lambda: None)
         self.thread = threading.Thread(target=self.serve, args=(ours,), daemon=True)
         self.thread.start()
         self.mux = Mux(theirs)

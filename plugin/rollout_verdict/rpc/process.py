@@ -56,9 +56,17 @@ def run(
     except BrokenPipeError:
         log.error("the host was gone before the handshake")  # noqa: TRY400 -- not a logging.Logger
         _end(path, 1)
-    _accept(
-        listener, host, lambda sock: Connection(sock, methods, pool, log).serve(), lambda status: _end(path, status)
-    )
+
+    def serve(sock: socket.socket, heard: Callable[[], None]) -> int:
+        with sock:
+            return Connection(sock, methods, pool, log, heard).serve()
+
+    def heard() -> None:
+        # go-plugin dials once for each process: from here on the file is of no use, and a kill would leave it behind.
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+    _accept(listener, host, serve, heard, lambda status: _end(path, status))
     _end(path, 0)
     return 0
 
@@ -99,14 +107,18 @@ def _socket_path(offer: Offer, environ: Mapping[str, str]) -> str:
 
 
 def _sweep(folder: str) -> None:
-    """Remove the sockets of plugins that were killed: the folder outlives the controller's container."""
+    """Remove the sockets of plugins that were killed before their host connected.
+
+    The folder outlives the controller's container, and in the next one we may have the very same process id.
+    """
     try:
         names = os.listdir(folder)
     except OSError:
         return  # binding the socket will say what is wrong with the folder
     for name in names:
         pid = name.removeprefix(_SOCKET_PREFIX).partition("-")[0]
-        if not name.startswith(_SOCKET_PREFIX) or not pid.isdecimal() or os.path.exists(f"/proc/{pid}"):
+        lives = pid != str(os.getpid()) and os.path.exists(f"/proc/{pid}")
+        if not name.startswith(_SOCKET_PREFIX) or not pid.isdecimal() or lives:
             continue
         path = os.path.join(folder, name)
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
@@ -142,18 +154,34 @@ def _on_sigterm(end: Callable[[], None]) -> None:
 
 
 def _accept(
-    listener: socket.socket, host: int, serve: Callable[[socket.socket], int], end: Callable[[int], None]
+    listener: socket.socket,
+    host: int,
+    serve: Callable[[socket.socket, Callable[[], None]], int],
+    heard: Callable[[], None],
+    end: Callable[[int], None],
 ) -> None:
-    """Serve each connection on a thread; end when one breaks or the last one is over, return when the host died."""
+    """Serve each connection on a thread; end when one breaks or the last one is over, return when the host died.
+
+    A connection counts once it has said something: the next plugin knocks to find out whether this one lives.
+    """
     lock = threading.Lock()
     connected = 0
 
     def serve_one(sock: socket.socket) -> None:
         nonlocal connected
-        status = serve(sock)
+        counts = False
+
+        def count() -> None:
+            nonlocal connected, counts
+            counts = True
+            with lock:
+                connected += 1
+            heard()
+
+        status = serve(sock, count)
         with lock:
-            connected -= 1
-            if status or not connected:
+            connected -= counts
+            if counts and (status or not connected):
                 end(status)
 
     listener.settimeout(_PARENT_CHECK_S)
@@ -165,8 +193,6 @@ def _accept(
                 return
             continue
         sock.setblocking(True)
-        with lock:
-            connected += 1
         threading.Thread(target=serve_one, args=(sock,), daemon=True).start()
 
 

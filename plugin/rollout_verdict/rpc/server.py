@@ -8,7 +8,7 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rollout_verdict.rpc.log import Log
@@ -25,13 +25,16 @@ _GOODBYE_S = 0.5
 
 
 class Connection:
-    """One host connection over a socket. ``methods`` are the plugin's."""
+    """One host connection over a socket. ``methods`` are the plugin's; ``heard`` is called once, at the first bytes."""
 
-    def __init__(self, sock: socket.socket, methods: Mapping[str, Method], pool: Pool, log: Log) -> None:
+    def __init__(
+        self, sock: socket.socket, methods: Mapping[str, Method], pool: Pool, log: Log, heard: Callable[[], None]
+    ) -> None:
         self._socket = sock
         self._methods = methods
         self._pool = pool
         self._log = log
+        self._heard = heard
         self._lock = threading.Lock()  # guards the session and the order of bytes on the socket
         self._writing = False  # a thread is about to write more; it takes along what is queued in the meantime
         self._broken = ""  # why something could not be sent
@@ -57,11 +60,11 @@ class Connection:
 
     def _serve(self) -> int:
         quitting = False
+        data = self._socket.recv(_READ_SIZE)
+        if not data:
+            return 0
+        self._heard()
         while True:
-            try:
-                data = self._socket.recv(_READ_SIZE)
-            except TimeoutError:
-                return 0  # said goodbye, and the host left the connection open
             with self._lock:
                 self._session.receive_data(data)
                 while (event := self._session.next_event()) is not None:
@@ -79,6 +82,10 @@ class Connection:
                 return 0
             if quitting:
                 self._socket.settimeout(_GOODBYE_S)
+            try:
+                data = self._socket.recv(_READ_SIZE)
+            except TimeoutError:
+                return 0  # said goodbye, and the host left the connection open
 
     def _dispatch(self, call: Call) -> None:
         """Answer a call now, or have it answered; the lock is held."""
