@@ -96,7 +96,9 @@ def _score(ruling: Ruling, assessment: Assessment) -> int:
 def _reason(ruling: Ruling, assessment: Assessment, checked: Checked | Gap | None) -> str:
     """Say in one line why: the words of whoever decided."""
     said = assessment.opinion.rationale
-    if ruling.decided_by is DecidedBy.MODEL and isinstance(checked, Checked):
+    if ruling.row == 2 and not assessment.shortfalls:
+        said = f"the model is required and gave no usable opinion; rules alone: {said}"
+    elif ruling.decided_by is DecidedBy.MODEL and isinstance(checked, Checked):
         said = f"{checked.opinion.judge}: {checked.opinion.rationale}"
     elif ruling.row in (7, 9) and isinstance(checked, Checked):
         said = f"rules say {assessment.opinion.decision.value}, model says {checked.opinion.decision.value}: {said}"

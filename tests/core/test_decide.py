@@ -34,6 +34,7 @@ CLEAR = rules(PROMOTE)
 UNCLEAR = rules(INCONCLUSIVE)
 TOO_LITTLE = rules(INCONCLUSIVE, shortfalls=SHORT)
 MAY = Policy(model_may_override=True)
+ASKED = Policy(required_sources=(SourceKind.MODEL,))
 
 TABLE = [
     # rules, model, policy, row, decision, decided by
@@ -44,6 +45,11 @@ TABLE = [
     (TOO_LITTLE, model(PROMOTE, 100, answers=True), MAY, 2, INCONCLUSIVE, DecidedBy.RULES),
     (TOO_LITTLE, model(INCONCLUSIVE), Policy(), 2, INCONCLUSIVE, DecidedBy.RULES),
     (TOO_LITTLE, model(ROLLBACK, holds=False), Policy(), 2, INCONCLUSIVE, DecidedBy.RULES),
+    (CLEAR, NO_REPLY, ASKED, 2, INCONCLUSIVE, DecidedBy.RULES),
+    (CLEAR, None, ASKED, 2, INCONCLUSIVE, DecidedBy.RULES),
+    (FAIL, model(PROMOTE, holds=False), ASKED, 2, INCONCLUSIVE, DecidedBy.RULES),
+    (VETO, NO_REPLY, ASKED, 1, ROLLBACK, DecidedBy.RULES),
+    (CLEAR, model(PROMOTE, 10), ASKED, 4, PROMOTE, DecidedBy.BOTH),
     (TOO_LITTLE, model(ROLLBACK, 90), Policy(), 8, ROLLBACK, DecidedBy.MODEL),
     (TOO_LITTLE, model(ROLLBACK, 69), Policy(), 9, INCONCLUSIVE, DecidedBy.BOTH),
     (CLEAR, None, Policy(), 3, PROMOTE, DecidedBy.RULES),

@@ -64,8 +64,19 @@ def test_a_required_source_that_is_missing_is_a_shortfall(source):
     parts = {"logs": logs(change()), "metrics": metrics(check()), "pods": pods()}
     parts.pop({"kubernetes": "pods"}.get(source.value, source.value), None)
     assessed = judge(comparison(**parts), policy=policy)
-    assert assessed.shortfalls == (f"required source {source.value} is missing",)
+    assert assessed.shortfalls == (f"required source {source.value} is missing or too thin",)
     assert assessed.opinion.decision is Decision.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("source", [SourceKind.LOGS, SourceKind.METRICS, SourceKind.KUBERNETES])
+def test_a_required_source_without_enough_of_the_canary_is_as_good_as_missing(source):
+    thin = {
+        "logs": logs(change(), adequate=source is not SourceKind.LOGS),
+        "metrics": metrics(check(), adequate=source is not SourceKind.METRICS),
+        "pods": pods(total=(2, 0 if source is SourceKind.KUBERNETES else 1)),
+    }
+    assert judge(comparison(**thin)).opinion.decision is Decision.PROMOTE
+    assert judge(comparison(**thin), policy=Policy(required_sources=(source,))).shortfalls
 
 
 def test_no_canary_pods_is_a_shortfall():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.rules import Assessment
-from rollout_verdict.core.values import DecidedBy, Decision, Gap, Opinion, Severity
+from rollout_verdict.core.values import DecidedBy, Decision, Gap, Opinion, Severity, SourceKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,8 @@ def decide(  # noqa: PLR0911 - one return a row is the table itself
     if any(finding.severity is Severity.VETO for finding in said.findings):
         return _ruling(1, Decision.ROLLBACK, DecidedBy.RULES, said.confidence)
     usable = _usable(model) if policy.mode is Mode.AUTO else None
-    if rules.shortfalls and not (usable and usable.decision is Decision.ROLLBACK):
+    short = bool(rules.shortfalls) or (usable is None and SourceKind.MODEL in policy.required_sources)
+    if short and not (usable and usable.decision is Decision.ROLLBACK):
         return _ruling(2, Decision.INCONCLUSIVE, DecidedBy.RULES, said.confidence)
     if usable is None:
         by = DecidedBy.RULES_FALLBACK if policy.mode is Mode.AUTO and model is not None else DecidedBy.RULES

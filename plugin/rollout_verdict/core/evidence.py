@@ -70,6 +70,11 @@ class LogPattern:
     samples: Pair[tuple[LogSample, ...]]
 
     @property
+    def wording(self) -> str:
+        """The template as people read it: with the codes that masking took out of the text, as in ``… [5xx]``."""
+        return f"{self.template} [{self.status}]" if self.status else self.template
+
+    @property
     def key(self) -> str:
         """Stable id: 12 hex digits of the BLAKE2b of level, status and template, the same in every process."""
         identity = f"{self.level.name}\0{self.status}\0{self.template}".encode("utf-8", "surrogatepass")

@@ -84,21 +84,21 @@ def _findings(comparison: Comparison) -> Iterator[Finding]:
 
 def _shortfalls(evidence: Evidence, comparison: Comparison, policy: Policy) -> Iterator[str]:
     """Yield the reasons why there is too little to judge by."""
-    present = {
-        SourceKind.LOGS: comparison.logs,
-        SourceKind.METRICS: comparison.metrics,
-        SourceKind.KUBERNETES: comparison.pods,
-        SourceKind.DIFF: evidence.diff,
+    logs, metrics, pods = comparison.logs, comparison.metrics, comparison.pods
+    missing = {
+        SourceKind.LOGS: logs is None or not logs.adequate,
+        SourceKind.METRICS: metrics is None or not metrics.adequate,
+        SourceKind.KUBERNETES: pods is None or not pods.total.canary,
+        SourceKind.DIFF: evidence.diff is None,
     }
     for source in policy.required_sources:
-        if source in present and present[source] is None:
-            yield f"required source {source.value} is missing"
+        if missing.get(source):  # the model is not ours to miss: the decision table knows whether it answered
+            yield f"required source {source.value} is missing or too thin"
     if not evidence.pods.canary:
         yield "there are no canary pods"
-    if comparison.logs is None and comparison.metrics is None:
+    if logs is None and metrics is None:
         yield "neither logs nor metrics could be compared"
         return
-    logs, metrics = comparison.logs, comparison.metrics
     if not ((logs is not None and logs.adequate) or (metrics is not None and metrics.adequate)):
         yield "; ".join(part.reason for part in (logs, metrics) if part is not None)
 

@@ -130,7 +130,7 @@ def _logs(result: Result, size: _Size) -> Iterator[str]:
 def _log(changed: LogChange, size: _Size) -> str:
     events = changed.events
     head = f"{changed.outcome.value}, {events.canary:,} × on canary, {events.stable:,} × on stable"
-    line = f"- {head} [{changed.id}]: {code_span(changed.pattern.template, limit=300)}"
+    line = f"- {head} [{changed.id}]: {code_span(changed.pattern.wording, limit=300)}"
     samples = [code_block(sample.text, limit=size.sample) for sample in changed.pattern.samples.canary[:1]]
     return "\n\n".join((line, *(_indented(sample) for sample in samples)))
 

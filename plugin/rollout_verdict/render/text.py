@@ -171,7 +171,7 @@ def _metric(check: MetricCheck, name: str) -> list[Text]:
 def _log(changed: LogChange) -> list[Text]:
     events = changed.events
     head = f"{changed.outcome.value}: {events.canary:,}× on canary, {events.stable:,}× on stable  "
-    lines = [Text(head).append(f'"{visible(changed.pattern.template, limit=240)}"', "cyan")]
+    lines = [Text(head).append(f'"{visible(changed.pattern.wording, limit=240)}"', "cyan")]
     for sample in changed.pattern.samples.canary[:1]:
         time = f" {sample.time:%H:%M:%S}Z" if sample.time else ""
         lines.append(Text(f"{visible(sample.pod)}{time}: {visible(sample.text, limit=300)}", "dim"))

@@ -42,7 +42,7 @@ def test_why_cites_the_evidence_and_names_the_message():
     """Each finding of the rules with its ids; a log finding with the message it is about."""
     assert told(FULL, "Why") == [
         "http_error_ratio: 25.0% of requests fail, 1.0% on stable ('m1',)",
-        "`connect() failed (<*>: Connection refused) to payments:<*>`: new: 212 on the canary, none on stable ('l1',)",
+        "`connect() failed (<*>: Connection refused) to payments:<*> [5xx]`: new: 212 on the canary, none on stable ('l1',)",
     ]
 
 
@@ -83,7 +83,7 @@ def test_what_differs_has_numbers():
         "(95 %: +20.0 to +∞ pp), p < 0.001 ('m1',)"
     )
     assert lines[3] == (
-        "new ERROR `connect() failed (<*>: Connection refused) to payments:<*>`: "
+        "new ERROR `connect() failed (<*>: Connection refused) to payments:<*> [5xx]`: "
         "212 events on the canary in 1 pod, 0 on stable in 0 pods ('l1',)"
     )
     assert lines[4] == "Pod template: `containers/api/env/PAYMENTS_PORT` from `443` to `8443` ('d1',)"

@@ -84,7 +84,7 @@ def _from_pods(fact: PodFact, diff: Iterable[DiffItem], troubles: tuple[LogChang
         parts += ["; the release changed ", *_edit(item)]
         ids.append(item.id)
     if troubles and fact.code not in ("image-pull", "oom-killed"):
-        parts += ["; its log says ", quote(troubles[0].pattern.template)]
+        parts += ["; its log says ", quote(troubles[0].pattern.wording)]
         ids.append(troubles[0].id)
     return say(*parts, ".", ids=tuple(ids))
 
@@ -96,7 +96,7 @@ def _from_diff(item: DiffItem, change: LogChange, word: str) -> Statement:
         ", and ",
         quote(word),
         f" turns up in a message that is {change.outcome.value} on the canary: ",
-        quote(change.pattern.template),
+        quote(change.pattern.wording),
         ".",
         ids=(item.id, change.id),
     )
@@ -108,7 +108,7 @@ def _from_symptoms(comparison: Comparison, troubles: tuple[LogChange, ...]) -> S
     if troubles and bad:
         return say(
             "The canary runs into ",
-            quote(troubles[0].pattern.template),
+            quote(troubles[0].pattern.wording),
             ", which goes with the change of ",
             quote(bad[0].name),
             ". What in the release causes it is not in the evidence.",
@@ -117,7 +117,7 @@ def _from_symptoms(comparison: Comparison, troubles: tuple[LogChange, ...]) -> S
     if troubles:
         return say(
             "The canary runs into ",
-            quote(troubles[0].pattern.template),
+            quote(troubles[0].pattern.wording),
             ". What in the release causes it is not in the evidence.",
             ids=(troubles[0].id,),
         )

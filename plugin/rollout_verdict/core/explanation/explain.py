@@ -116,7 +116,7 @@ def _series_name(check: MetricCheck, shared: frozenset[tuple[str, str]]) -> str:
 
 def _why(comparison: Comparison, verdict: Verdict) -> tuple[Statement, ...]:
     findings = [f for opinion in verdict.opinions if opinion.judge == JUDGE for f in opinion.findings]
-    messages = {change.id: change.pattern.template for change in comparison.logs.changes} if comparison.logs else {}
+    messages = {change.id: change.pattern.wording for change in comparison.logs.changes} if comparison.logs else {}
     told = []
     for finding in findings[:LISTED]:
         message = next((messages[name] for name in finding.evidence if name in messages), None)
@@ -198,7 +198,7 @@ def _log(changed: LogChange) -> Statement:
     pattern = changed.pattern
     level = f" {pattern.level.name}" if pattern.level else ""
     words = f": {seen}, {against}{ratio}{weight}"
-    return say(f"{changed.outcome.value}{level} ", quote(pattern.template), words, ids=(changed.id,))
+    return say(f"{changed.outcome.value}{level} ", quote(pattern.wording), words, ids=(changed.id,))
 
 
 def _same(comparison: Comparison) -> Iterator[Statement]:
