@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -35,6 +36,7 @@ from rollout_verdict.core.evidence import (
     TemplateChange,
     TemplateDiff,
 )
+from rollout_verdict.core.metrics.series import LARGEST, LATEST
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import (
     DecidedBy,
@@ -55,7 +57,8 @@ from tests.adapters.bundles import build
 text = st.text(st.characters(codec="utf-8"), max_size=12)
 small = st.integers(0, 2**40)
 times = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-floats = st.floats(allow_nan=False, allow_infinity=False)
+floats = st.floats(-LARGEST, LARGEST)
+moments = st.floats(-LATEST, LATEST)
 
 
 def optional(strategy):
@@ -93,13 +96,21 @@ pod_states = st.builds(
 series = st.builds(
     MetricSeries,
     name=text, labels=tuples(st.tuples(text, text)), pod=text, dropped=small,
-    samples=st.lists(st.tuples(floats, floats), max_size=5).map(lambda samples: tuple(sorted(samples))),
+    samples=st.dictionaries(moments, floats, max_size=5).map(lambda samples: tuple(sorted(samples.items()))),
 )  # fmt: skip
-metrics = st.builds(
-    MetricEvidence,
-    series=pairs(tuples(series)), window=optional(windows),
-    meta=tuples(st.builds(MetricMeta, name=text, unit=text, direction=st.sampled_from(Direction), help=text)),
-)  # fmt: skip
+
+
+@st.composite
+def metric_evidence(draw):
+    sides = draw(pairs(tuples(series)))
+    names = sorted({one.name for one in (*sides.stable, *sides.canary)} | draw(st.sets(text, max_size=1)))
+    meta = tuple(
+        MetricMeta(name=name, unit=draw(text), direction=draw(st.sampled_from(Direction)), help=draw(text))
+        for name in names
+    )
+    return MetricEvidence(series=sides, meta=meta, window=draw(optional(windows)))
+
+
 pod_logs = st.builds(
     PodLog,
     pod=text, containers=tuples(text), size_bytes=small, lines=small, events=small, cut_lines=small,
@@ -109,7 +120,7 @@ pod_logs = st.builds(
 
 @st.composite
 def log_evidence(draw):
-    pods = draw(pairs(tuples(pod_logs)))
+    pods = draw(pairs(st.lists(pod_logs, max_size=3, unique_by=lambda pod: pod.pod).map(tuple)))
     edges = tuple(sorted(draw(st.sets(times, max_size=4))))
     width = max(len(edges) - 1, 0)
 
@@ -134,7 +145,16 @@ def log_evidence(draw):
         )
         for _ in range(draw(st.integers(0, 2)))
     )
-    return LogEvidence(pods=pods, patterns=patterns, bucket_edges=edges, coarse_events=draw(small))
+    counted = Pair(
+        **{
+            side.value: tuple(
+                replace(pod, events=sum(pattern.counts.of(side)[index] for pattern in patterns))
+                for index, pod in enumerate(pods.of(side))
+            )
+            for side in Side
+        }
+    )
+    return LogEvidence(pods=counted, patterns=patterns, bucket_edges=edges, coarse_events=draw(small))
 
 
 gap_values = st.builds(
@@ -144,9 +164,9 @@ evidences = st.builds(
     Evidence,
     rollout=st.builds(RolloutRef, namespace=text, name=text, stable_hash=text, canary_hash=text),
     window=optional(windows),
-    pods=pairs(tuples(text)),
+    pods=pairs(tuples(text)).filter(lambda pods: not set(pods.stable) & set(pods.canary)),
     logs=optional(log_evidence()),
-    metrics=optional(metrics),
+    metrics=optional(metric_evidence()),
     kubernetes=optional(st.builds(KubernetesEvidence, pods=pairs(tuples(pod_states, 2)))),
     diff=optional(
         st.builds(TemplateDiff, changes=tuples(st.builds(TemplateChange, path=text, stable=text, canary=text)))
@@ -292,7 +312,38 @@ def edited(folder, change):
         (lambda tree: tree["logs"]["bucket_edges"].reverse(), "logs.bucket_edges: expected times in rising order"),
         (
             lambda tree: tree["metrics"]["series"]["canary"][0]["samples"].reverse(),
-            "metrics.series.canary[0].samples: expected times in order",
+            "metrics.series.canary[0].samples: expected times in rising order",
+        ),
+        (
+            lambda tree: tree["metrics"]["series"]["canary"][0]["samples"].append(
+                tree["metrics"]["series"]["canary"][0]["samples"][-1]
+            ),
+            "metrics.series.canary[0].samples: expected times in rising order",
+        ),
+        (
+            lambda tree: tree["metrics"]["series"]["stable"][0]["samples"].append([1e11, 1e308]),
+            "metrics.series.stable[0].samples: expected times up to 1e+12 and values up to 1e+100",
+        ),
+        (
+            lambda tree: tree["metrics"]["series"]["stable"][0]["samples"].append([1e13, 1.0]),
+            "metrics.series.stable[0].samples: expected times up to 1e+12",
+        ),
+        (
+            lambda tree: tree["metrics"]["meta"].clear(),
+            "metrics.series.stable[0].name: expected a name that metrics.meta describes",
+        ),
+        (lambda tree: tree["pods"].update(stable=tree["pods"]["canary"]), "'shop-bbbb-1' stands on both"),
+        (lambda tree: tree["logs"]["pods"]["stable"][0].update(events=29), "logs.pods.stable[0].events: expected 30"),
+        (lambda tree: tree["logs"]["patterns"].clear(), "logs.pods.stable[0].events: expected 0"),
+        (
+            lambda tree: tree["logs"]["pods"]["stable"].append(tree["logs"]["pods"]["stable"][0]),
+            "logs.pods.stable: expected each pod once",
+        ),
+        (
+            lambda tree: tree["logs"]["patterns"].append(
+                {**tree["logs"]["patterns"][0], "template": "z", "buckets": {"stable": [], "canary": []}}
+            ),
+            "row for each of the 1 stable pods in all patterns or in none",
         ),
         (
             lambda tree: tree["metrics"]["series"]["canary"][0]["samples"].append([1.0, float("nan")]),

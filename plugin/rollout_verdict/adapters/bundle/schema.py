@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, from_json
 
+from rollout_verdict.adapters.bundle import recorded
 from rollout_verdict.adapters.bundle.files import BundleError
 from rollout_verdict.core.canonical import canonical
 from rollout_verdict.core.evidence import (
@@ -31,7 +32,7 @@ from rollout_verdict.core.evidence import (
     TemplateDiff,
 )
 from rollout_verdict.core.metrics.series import parse_metrics
-from rollout_verdict.core.values import Pair, Side, Verdict, Window
+from rollout_verdict.core.values import Pair, Verdict, Window
 
 T = TypeVar("T")
 
@@ -39,7 +40,6 @@ NAME_LENGTH = 253  # a DNS subdomain, the longest name Kubernetes gives anything
 TEXT_LENGTH = 4096  # of a message or a changed value; kubelet cuts its own messages at 1,024 and 4,096 bytes
 PODS = 5_000  # a side; the tested limit of a whole cluster's nodes, and far beyond a rollout
 CHANGES = 2_000  # differences between two pod templates; a real diff has a handful
-MOST = 2**48  # log lines of a pod; beyond it arithmetic with floats is no longer exact
 INT32 = 2**31 - 1  # restart counts, event counts and exit codes are int32 in the Kubernetes API
 
 # What pydantic's error types mean to a person who wrote the file. Others are shown in pydantic's own words.
@@ -311,35 +311,13 @@ def evidence(name: str, content: bytes) -> Evidence:
     """Read ``evidence.json`` as ``write_bundle`` writes it."""
     value = _checked(name, lambda: _EVIDENCE.validate_json(content, strict=True))
     _checked(name, lambda: canonical(value))  # refuses NaN, which the parser lets through
-    _checked(name, lambda: _fitting(value))
+    _checked(name, lambda: recorded.check(value))
     return value
 
 
 def verdict(name: str, content: bytes) -> Verdict:
     """Read the verdict in ``result.json``."""
     return _checked(name, lambda: Recorded.model_validate_json(content)).verdict
-
-
-def _fitting(value: Evidence) -> None:
-    """Check what types cannot say: counts that are counts, one for each pod, times in order. Raises ValueError."""
-    for side in Side:
-        for index, series in enumerate(value.metrics.series.of(side) if value.metrics else ()):
-            times = [time for time, _ in series.samples]
-            if sorted(times) != times:
-                raise ValueError(f"metrics.series.{side}[{index}].samples: expected times in order")
-    if value.logs is None:
-        return
-    edges = value.logs.bucket_edges
-    if sorted(set(edges)) != list(edges):
-        raise ValueError("logs.bucket_edges: expected times in rising order")
-    width = max(len(edges) - 1, 0)
-    for index, pattern in enumerate(value.logs.patterns):
-        for side in Side:
-            pods, counts, rows = len(value.logs.pods.of(side)), pattern.counts.of(side), pattern.buckets.of(side)
-            if len(counts) != pods or len(rows) not in {0, pods} or not all(0 <= count <= MOST for count in counts):
-                raise ValueError(f"logs.patterns[{index}]: expected one count for each of the {pods} {side} pods")
-            if any(len(row) != width or not all(0 <= number <= MOST for number in row) for row in rows):
-                raise ValueError(f"logs.patterns[{index}].buckets: expected {width} counts in each row")
 
 
 def _checked(name: str, read: Callable[[], T]) -> T:
