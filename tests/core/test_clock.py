@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from rollout_verdict.core import clock as module
-from rollout_verdict.core.clock import Clock, instant
+from rollout_verdict.core.clock import Clock, fixed, instant
 from rollout_verdict.core.values import Window
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -22,41 +22,45 @@ def test_the_first_line_with_text_tells():
     assert clock.stamped is False
 
 
-def test_both_ways_to_strip_agree():
-    """The kubelet's fixed form is taken off quickly, any other line by line, with the same result."""
-    lines = [STAMP + b" a", STAMP + b" "]
-    assert Clock(None, 10, stamped=True).strip(lines) == ([b"a", b""], [STAMP, STAMP])
-    odd = [b"none", *lines, STAMP, b"2026-11-23T12:00:05.0+02:00 b", b"2026-11-23T10:00:05Z c", b"d"]
-    assert Clock(None, 10, stamped=True).strip(odd) == (
-        [b"none", b"a", b"", b"", b"b", b"c", b"d"],
-        [b"", *[STAMP] * 6],
-    )
+def test_fixed():
+    """Any form of stamp becomes the kubelet's; a line without one is as old as the line before."""
+    odd = [b"none", STAMP + b" ", STAMP, b"2026-11-23T12:00:05.0+02:00 b", b"2026-11-23T10:00:05Z c", b"d"]
+    nothing = b"0000-00-00T00:00:00.000000000Z"
+    lines = [nothing + b" none", *(STAMP + b" " + text for text in (b"", b"", b"b", b"c", b"d"))]
+    assert fixed(b"\n".join(odd), b"") == b"\n".join(lines)
+    assert fixed(b"e", STAMP) == STAMP + b" e"
+
+
+def noted(clock: Clock, *stamps: bytes) -> None:
+    clock.note([stamp[:19] for stamp in stamps], stamps.__getitem__)
 
 
 def test_first_and_last():
     """The earliest and latest stamps are kept over all blocks; lines without one do not count."""
     clock = Clock(None, 10, stamped=True)
-    clock.note([b"", b""])
+    noted(clock, b"0000-00-00T00:00:00.000000000Z")
     assert (clock.first, clock.last) == (b"", b"")
-    clock.note([b"", b"2026-11-23T10:00:07Z", b"2026-11-23T10:00:06Z"])
-    clock.note([b"2026-11-23T10:00:05Z"])
+    noted(clock, *(b"2026-11-23T10:00:0%dZ" % second for second in (6, 7, 5, 6)))
     assert (clock.first, clock.last) == (b"2026-11-23T10:00:05Z", b"2026-11-23T10:00:07Z")
+    noted(clock, b"2026-11-23T10:00:06Z")
+    noted(clock, b"2026-11-23T10:00:05.1Z", b"2026-11-23T10:00:07.1Z")
+    assert (clock.first, clock.last) == (b"2026-11-23T10:00:05.1Z", b"2026-11-23T10:00:07Z")
 
 
 def test_slots(monkeypatch):
     """Slots are tenths of the window, or seconds; an unknown time has none; what is remembered is bounded."""
     monkeypatch.setattr(module, "_MOST_SECONDS", 1)
     clock = Clock(WINDOW, 10, stamped=True)
-    stamps = [STAMP, b"2026-11-23T10:01:39.9Z", b"", b"2026-13-23T10:00:00Z"]
-    assert clock.slots(stamps) == clock.slots(stamps) == [0, 9, None, None]
+    seconds = [STAMP[:19], b"2026-11-23T10:01:39", b"0000-00-00T00:00:00", b"2026-13-23T10:00:00"]
+    assert clock.slots(seconds) == clock.slots(seconds) == [0, 9, None, None]
     clock = Clock(None, 10, stamped=True)
     second = int(START.timestamp()) + 5
-    assert (clock.slots([STAMP]), clock.slots([STAMP])) == ([second], [second])
+    assert (clock.slots([STAMP[:19]]), clock.slots([STAMP[:19]], 4)) == ([second], [second // 16 * 16])
 
 
 def test_inside_without_a_window():
     """Without a window all lines are inside."""
-    assert Clock(None, 10, stamped=True).inside([b"a"], [STAMP]) == ([b"a"], [STAMP])
+    assert Clock(None, 10, stamped=True).inside([STAMP[:19]], [STAMP].__getitem__) is None
 
 
 def test_instant():

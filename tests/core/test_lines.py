@@ -3,6 +3,7 @@
 import pytest
 
 from rollout_verdict.core import lines
+from rollout_verdict.core.block import Block
 from rollout_verdict.core.lines import LineReader, ReducePolicy
 from rollout_verdict.core.mask import plain_ids, skeleton
 
@@ -60,10 +61,20 @@ def test_no_more_traces_than_allowed(monkeypatch: pytest.MonkeyPatch):
 def test_long_numbers_have_their_own_name():
     """A line with a number too long to tell from an identifier is found by its own skeleton next time."""
     reader = LineReader(ReducePolicy())
-    line = reader.read(skeleton(plain_ids(b"INFO at 1700000000000")))
-    reader.alias(b"INFO at 0000000000000", b"INFO at 0000000", line)
-    reader.alias(b"INFO at 0a0b0c0d", b"INFO at 0000000", line)
-    assert set(reader.cache) == {b"INFO at 0000000", b"INFO at 0000000000000"}
+    block = Block(b"INFO at 1700000000000\nINFO at 1a2b3c4d\nINFO at 1700000000000 status=200", stamped=False)
+    reader.find(block)
+    assert set(reader.cache) == {b"INFO at 0000000", b"INFO at 0000000000000", b"INFO at 0000000 status=000"}
+    assert block.read[0] is block.read[1]
+    assert block.bare == {2: b"INFO at 0000000 status=200"}
+
+
+def test_one_head_for_one_shape():
+    """Lines with codes that differ in the length of numbers are read once, their codes each on its own."""
+    reader = LineReader(ReducePolicy())
+    start = b"INFO a line whose beginning is over after 48 bytes "
+    one, two = reader.read(start + b"0 status=000"), reader.read(start + b"00 status=000")
+    assert one.head is two.head
+    assert one.places != two.places
 
 
 def test_templates_have_an_end():

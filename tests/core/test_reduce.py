@@ -256,6 +256,16 @@ class TestHostileInput:
         assert evidence.coarse_events == 20
         assert ("user k logged … (4 words)", "INFO", "", 2) in told(evidence)
 
+    def test_escapes_of_json_are_letters(self, factory):
+        """Letters written as escapes are read as such, in any block; half a surrogate pair is no letter at all."""
+        lines = rb'{"level":"info","msg":"caf\u00e9 %d \u4f60 \ud83d\ude00 \ud812"}'
+        data = b"plain\n" + b"\n".join(lines.replace(b"%d", b"%d" % n) for n in (1, 2)) + b"\n"
+        for size in (16, 1000):
+            assert told(canary(factory, data, policy=ReducePolicy(block=size))) == [
+                ("café <*> 你 😀 ?", "INFO", "", 2),
+                ("plain", "UNKNOWN", "", 1),
+            ]
+
 
 class TestPods:
     def test_pods_without_lines_are_there(self, factory):
@@ -365,6 +375,16 @@ class TestTime:
         assert sum(pattern.buckets.stable[0]) == 360
         assert sum(pattern.buckets.canary[0]) == 1
         assert len(pattern.buckets.stable[0]) == len(edges) - 1 <= 20
+
+    @pytest.mark.parametrize("window", [None, Window(start=datetime(2026, 11, 23, 10, tzinfo=UTC), end=datetime(2026, 11, 23, 11, tzinfo=UTC))])  # fmt: skip
+    def test_blocks_make_no_difference_to_times(self, factory, window):
+        """Buckets, samples and the first and last time are the same however small the blocks, in any order of time."""
+        seconds = [*range(0, 3600, 7), *range(0, 3600, 11), *[5] * 40]
+        data = b"".join(stamped(second, b"WARN a %d" % (index % 5)) for index, second in enumerate(seconds))
+        wanted = canary(factory, data, window=window)
+        for size in (16, 64, 500, 5000):
+            policy = ReducePolicy(block=size, probe_lines=3)
+            assert canary(factory, *cut(data, random.Random(size)), window=window, policy=policy) == wanted
 
     def test_no_stamps_no_buckets(self, factory):
         """Times that the application prints are part of its message."""

@@ -5,7 +5,7 @@ import re
 from typing import Any, NamedTuple
 
 from rollout_verdict.core.evidence import Level, LogKind
-from rollout_verdict.core.mask import HOLE, clean, mask
+from rollout_verdict.core.mask import HOLE, clean, mask, same_digits
 
 _LEVELS = {
     "trace": Level.TRACE, "verbose": Level.TRACE, "finest": Level.TRACE, "finer": Level.TRACE,
@@ -112,7 +112,9 @@ def record(line: str) -> dict[str, Any] | None:
     """
     if line.startswith("{") and line.endswith("}"):
         try:
-            fields = json.loads(line.translate(_ONES), parse_float=_hole, parse_int=_hole)
+            fields = json.loads(_ones(line), parse_float=_hole, parse_int=_hole)
+            if "\\ud" in line or "\\uD" in line:  # halves of a pair of surrogates are no text
+                fields = json.loads(json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace"))
         except (ValueError, RecursionError):
             return None
         return fields if isinstance(fields, dict) else None
@@ -123,7 +125,11 @@ def record(line: str) -> dict[str, Any] | None:
     return None
 
 
-_ONES = str.maketrans("0123456789", "1111111111")
+_ONES = bytes.maketrans(b"0123456789", b"1111111111")
+
+
+def _ones(line: str) -> bytes:
+    return same_digits(line.encode("utf-8", "surrogatepass"), _ONES)
 
 
 def _hole(_number: str) -> str:

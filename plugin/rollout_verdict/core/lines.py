@@ -1,12 +1,18 @@
 """Lines: what is known of all lines that differ in their digits alone, read once and remembered."""
 
 from dataclasses import dataclass, field
+from itertools import compress, count
+from operator import eq
+from typing import TYPE_CHECKING, cast
 from weakref import WeakValueDictionary
 
 from rollout_verdict.core import events, header, status, templates
 from rollout_verdict.core.events import Role
 from rollout_verdict.core.evidence import Level, LogKind
-from rollout_verdict.core.mask import is_numeric, shape_of
+from rollout_verdict.core.mask import plain_ids, shape_of, short_numbers, skeleton
+
+if TYPE_CHECKING:
+    from rollout_verdict.core.block import Block
 
 _OVERHEAD = 400  # bytes of the objects around a remembered line, about
 _MOST_VARIANTS = 1_000  # keys remembered for a line with codes
@@ -70,32 +76,62 @@ class LineReader:
     def __init__(self, policy: ReducePolicy) -> None:
         self.policy = policy
         self.cache: dict[bytes, Line] = {}
-        self._shapes: dict[bytes, Line] = {}  # lines without codes, by their shape
+        self._shapes: dict[tuple[bytes, bool], Line] = {}  # by shape, and whether an HTTP status stands there
         self._cached = 0
         self._keys: WeakValueDictionary[tuple[str, str, int, str, str], Key] = WeakValueDictionary()
         self._traces: dict[tuple[int, ...], tuple[tuple[Line, ...], Key]] = {}
 
-    def read(self, skeleton: bytes) -> Line:
+    def find(self, block: "Block") -> None:
+        """Read the lines of a block: ``read``, and ``bare`` where a line was read without its identifiers.
+
+        Lines are looked up by their skeleton. What is not found there is looked up once more without its hexadecimal
+        identifiers, which would make every line a new one; that costs a pass of a regular expression.
+        """
+        known = list(map(self.cache.get, block.names))
+        if None in known:
+            missing = [index for index, line in enumerate(known) if line is None]
+            bare = plain_ids(b"\n".join(block.texts(missing)))
+            texts, names = bare.split(b"\n"), skeleton(bare).split(b"\n")
+            lines = [self.cache.get(name) or self.read(name) for name in names]
+            full = [block.names[index] for index in missing]
+            for index, text, line in zip(missing, texts, lines, strict=True):
+                known[index] = line
+                if line.key is None:
+                    block.bare[index] = text
+            short = short_numbers(b"\n".join(full)).split(b"\n")
+            for index in compress(count(), map(eq, short, names)):
+                self.alias(full[index], lines[index])
+        block.read = cast("list[Line]", known)
+
+    def read(self, name: bytes) -> Line:
         """Read a line that is not remembered yet, by its skeleton without identifiers (``plain_ids``)."""
-        places = status.places(skeleton)
-        shape = b"" if places else shape_of(skeleton)
-        line = self._shapes.get(shape) if shape else None
-        if line is None:
-            text = skeleton.decode("utf-8", "replace")
-            head = header.read(text, has_status=any(place.kind == "http" for place in places))
-            line = Line(key=None, role=events.role_of(text), text=text, head=head, places=places)
-            if places:
-                line.start, line.end = places[0].start, places[-1].end
-            else:
-                line.key = self._line_key(line, "", Level.UNKNOWN)
-                self._shapes[shape or skeleton] = line
-        self._remember(skeleton, line, len(line.text))
+        places = status.places(name)
+        http = any(place.kind == "http" for place in places)
+        shape = shape_of(name) or name
+        known = self._shapes.get((shape, http))
+        if known is not None and not places and not known.places:
+            self._remember(name, known, 0)
+            return known
+        text = name.decode("utf-8", "replace")
+        line = Line(
+            key=None,
+            role=known.role if known else events.role_of(text),
+            text=text,
+            head=known.head if known else header.read(text, has_status=http),
+            places=places,
+        )
+        if places:
+            line.start, line.end = places[0].start, places[-1].end
+        else:
+            line.key = self._line_key(line, "", Level.UNKNOWN)
+        self._shapes[shape, http] = line
+        self._remember(name, line, len(text))
         return line
 
-    def alias(self, skeleton: bytes, name: bytes, line: Line) -> None:
+    def alias(self, name: bytes, line: Line) -> None:
         """Remember a line under the skeleton it has with its identifiers, where others are likely to share it."""
-        if not line.places and skeleton != name and is_numeric(skeleton, name):
-            self._remember(skeleton, line, 0)
+        if not line.places and name not in self.cache:
+            self._remember(name, line, 0)
 
     def _remember(self, skeleton: bytes, line: Line, size: int) -> None:
         self._cached += 2 * len(skeleton) + size + _OVERHEAD

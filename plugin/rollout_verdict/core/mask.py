@@ -15,6 +15,10 @@ _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 # a literal, which the regular expression engine finds ten times faster than any other beginning.
 _HEX_ZEROS = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
 _IDS = re.compile(rb"0000000(?:0-0000-0000-0000-0{12}(?![0-9A-Za-z])|0*+(?![0-9A-Za-z]))")
+_NUMBER = re.compile(rb"00+")
+_LONG = re.compile(rb"00000000+")
+# An escape of JSON is a letter, whatever digits it is written with; a pair of backslashes begins none.
+_ESCAPE = re.compile(rb"(\\(?:\\|u[0-9a-fA-F]{4}))")
 _ID = b"0000000"  # seven, so that the result is its own image, and is never taken for a short code
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f]+")
@@ -28,7 +32,7 @@ _DATE = re.compile(
     r"(?:\ +(?:[A-Z]{3,4}|[+-][0-9]{4})(?=[ \])]|$))?(?:\ +[0-9]{4}(?![0-9]))?"
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MONTHS_BYTES = tuple(month.encode() for month in _MONTHS)
+_DATED = re.compile("|".join(_MONTHS).encode())
 _HEADER = 48  # bytes; time stamps and priorities, which are told by the number of their digits, are over by then
 # A run of words and joiners that holds a digit. Possessive: a run without one is looked at once.
 _RUN = re.compile(r"(?<![0-9A-Za-z_\-.:+,])[A-Za-z_\-.:+,]*+[0-9][0-9A-Za-z_\-.:+,]*+")
@@ -40,8 +44,20 @@ _REPEAT = re.compile(r"<\*>(?:(?:,? |[/%#@])<\*>)+")
 
 
 def skeleton(data: bytes) -> bytes:
-    """Return ``data`` with every digit made ``0``: equal skeletons have equal masks."""
-    return data.translate(_ZEROS)
+    """Return ``data`` with every digit made ``0``, of the same length: equal skeletons have equal masks.
+
+    The digits of an escape of JSON (``_ESCAPE``) are kept: they say which letter it is.
+    """
+    return same_digits(data, _ZEROS)
+
+
+def same_digits(data: bytes, table: bytes) -> bytes:
+    """Translate ``data``, but for the escapes of JSON in it."""
+    if b"\\u" not in data:
+        return data.translate(table)
+    pieces = _ESCAPE.split(data)
+    pieces[::2] = [piece.translate(table) for piece in pieces[::2]]
+    return b"".join(pieces)
 
 
 def plain_ids(data: bytes) -> bytes:
@@ -60,11 +76,9 @@ def plain_ids(data: bytes) -> bytes:
     return b"".join((*pieces, data[end:]))
 
 
-def is_numeric(name: bytes, bare: bytes) -> bool:
-    """Say whether a skeleton differs from that without identifiers only by the length of numbers."""
-    while b"00000000" in name:
-        name = name.replace(b"00000000", _ID)
-    return name == bare
+def short_numbers(names: bytes) -> bytes:
+    """Return skeletons with long numbers as short as ``plain_ids`` makes them, and identifiers left as they are."""
+    return _LONG.sub(_ID, names)
 
 
 def shape_of(name: bytes) -> bytes:
@@ -73,11 +87,9 @@ def shape_of(name: bytes) -> bytes:
     They matter to what stands at the beginning (``_HEADER``), to dates in words and to escapes of JSON.
     """
     rest = name[_HEADER:]
-    if b"\\u" in rest or any(month in rest for month in _MONTHS_BYTES):
+    if b"\\u" in rest or _DATED.search(rest):
         return b""
-    while b"00" in rest:
-        rest = rest.replace(b"00", b"0")
-    return name[:_HEADER] + rest
+    return name[:_HEADER] + _NUMBER.sub(b"0", rest)
 
 
 def clean(text: str) -> str:

@@ -13,7 +13,8 @@ from rollout_verdict.core import templates
 from rollout_verdict.core.clock import instant
 from rollout_verdict.core.evidence import Level, LogEvidence, LogKind, LogPattern, LogSample, PodLog
 from rollout_verdict.core.lines import Key, LineReader, ReducePolicy
-from rollout_verdict.core.stream import Found, LogStream
+from rollout_verdict.core.stream import LogStream
+from rollout_verdict.core.table import Found
 from rollout_verdict.core.values import Pair, Side, Window
 
 __all__ = ["LogReducer", "LogStream", "ReducePolicy", "reduce_logs"]
@@ -63,7 +64,7 @@ class LogReducer:
             ),
             patterns=self._patterns(pods, len(edges) - 1, place),
             bucket_edges=edges,
-            coarse_events=sum(stream.coarse for stream in self._streams),
+            coarse_events=sum(stream.table.coarse for stream in self._streams),
         )
 
     def _pod_log(self, side: Side, pod: str) -> PodLog:
@@ -86,7 +87,7 @@ class LogReducer:
 
     def _buckets(self) -> tuple[tuple[datetime, ...], dict[LogStream, tuple[int, int]]]:
         """Return the edges of the time buckets, and for each stream how its slots map to them: shift and origin."""
-        timed = [stream for stream in self._streams if any(found.slots for found in stream.found.values())]
+        timed = [stream for stream in self._streams if any(found.slots for found in stream.table.found.values())]
         if not timed:
             return (), {}
         count = self.policy.buckets
@@ -94,20 +95,20 @@ class LogReducer:
             width = (self._window.end - self._window.start) / count
             edges = (*(self._window.start + width * index for index in range(count)), self._window.end)
             return edges, dict.fromkeys(timed, (0, 0))
-        shift = max(stream.shift for stream in timed)
-        low = min(stream.span[0] for stream in timed)
-        high = max(stream.span[1] for stream in timed)
+        shift = max(stream.table.shift for stream in timed)
+        low = min(stream.table.span[0] for stream in timed)
+        high = max(stream.table.span[1] for stream in timed)
         while (high >> shift) - (low >> shift) >= 2 * count:
             shift += 1
         origin, end = low >> shift, (high >> shift) + 1
         seconds = (index << shift for index in range(origin, end + 1))
         edges = tuple(_EPOCH + timedelta(seconds=second) for second in seconds)
-        return edges, {stream: (shift - stream.shift, origin) for stream in timed}
+        return edges, {stream: (shift - stream.table.shift, origin) for stream in timed}
 
     def _patterns(
         self, pods: dict[Side, list[str]], buckets: int, place: dict[LogStream, tuple[int, int]]
     ) -> tuple[LogPattern, ...]:
-        keys = sorted({key for stream in self._streams for key in stream.found}, key=lambda key: key.order)
+        keys = sorted({key for stream in self._streams for key in stream.table.found}, key=lambda key: key.order)
         merged: dict[Key, str] = {}
         groups: dict[tuple[Level, LogKind], list[Key]] = defaultdict(list)
         for key in keys:
@@ -119,7 +120,7 @@ class LogReducer:
         tallies: dict[tuple[str, str, Level], _Tally] = {}
         for stream in sorted(self._streams, key=lambda s: (s.side, s.pod, s.container)):
             index = pods[stream.side].index(stream.pod)
-            for key, found in stream.found.items():
+            for key, found in stream.table.found.items():
                 name = (merged[key], key.status, key.level)
                 tally = tallies.get(name)
                 if tally is None:
