@@ -64,6 +64,14 @@ def test_no_trials_say_nothing_about_a_proportion():
     assert ours.newcombe(1, 5, 0, 0, 0.95) == (-1.0, 1.0)
 
 
+@pytest.mark.parametrize("n", [5e-324, 1e-200, 1e-160, 1e-9])
+def test_next_to_no_trials_say_next_to_nothing_about_a_proportion(n):
+    """Counts deflated to next to nothing divide by no square that has become 0."""
+    low, high = ours.wilson(n, n, 0.95)
+    assert (low, high) == (pytest.approx(0.0, abs=1e-3), pytest.approx(1.0, abs=1e-3))
+    assert ours.newcombe(n, n, n, n, 0.95) == (pytest.approx(-1.0, abs=1e-3), pytest.approx(1.0, abs=1e-3))
+
+
 def test_newcombe_matches_the_published_example():
     """Newcombe 1998, table II, method 10: 56/70 - 48/80 is 0.0524 .. 0.3339."""
     low, high = ours.newcombe(56, 70, 48, 80, 0.95)

@@ -108,10 +108,9 @@ def wilson(k: float, n: float, level: float) -> tuple[float, float]:
     if n <= 0:
         return 0.0, 1.0
     z = normal_quantile(0.5 + level / 2)
-    p = k / n
-    centre = p + z * z / (2 * n)
-    half = z * math.sqrt(p * (1.0 - p) / n + z * z / (4 * n * n))
-    scale = 1.0 + z * z / n
+    centre = k + z * z / 2  # all terms times n: nothing is divided by its square, which is 0 for a tiny n
+    half = z * math.sqrt(max(0.0, k * (1.0 - k / n)) + z * z / 4)
+    scale = n + z * z
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 

@@ -1,8 +1,11 @@
 """Comparing shares of failures."""
 
+import math
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rollout_verdict.core.metrics.share import share_shift
 from rollout_verdict.core.values import Pair
@@ -75,3 +78,29 @@ def test_p_is_honest_under_no_difference():
         rows = [[failing() for _ in range(4)] for _ in range(4)]
         hits += compared(rows[:3], rows[3:]).p < 0.05
     assert hits <= 30
+
+
+amounts = st.sampled_from([0.0, 5e-324, 1e-170, 1e-6, 0.5, 1.0, 300.0, 1e9, 1e15, 1e100]) | st.floats(0.0, 1e101)
+shares = st.sampled_from([0.0, 5e-324, 1e-18, 0.01, 1.0, 7.0, -1.0]) | st.floats(-1e100, 1e100)
+
+
+@st.composite
+def any_shares(draw):
+    """Return shares and requests of up to three pods a side over two blocks, of any finite size."""
+
+    def side(values):
+        row = st.tuples(st.none() | values, st.none() | values)
+        return Pair(stable=tuple(draw(row) for _ in range(3)), canary=tuple(draw(row) for _ in range(2)))
+
+    return side(shares), side(amounts)
+
+
+@settings(deadline=None, max_examples=300)
+@given(any_shares())
+def test_any_numbers_give_an_answer_in_numbers(given_):
+    """Tiny and huge request counts divide by nothing that is 0 and leave nothing that is no number."""
+    found = share_shift(*given_, weight=4.0, level=0.95)
+    if found:
+        assert 0.0 <= found.p <= 1.0
+        assert -1.0 <= found.low <= found.high <= 1.0
+        assert all(map(math.isfinite, (found.difference, found.strength, found.share.stable, found.share.canary)))

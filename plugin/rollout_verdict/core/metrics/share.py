@@ -15,6 +15,7 @@ from rollout_verdict.core.values import Pair
 
 Cell = tuple[float, float]  # failures, requests
 _CALM_RATIO, _CALM_MORE = 2.0, 0.01  # calm is a share of at most twice the usual one, or a point above it
+_LEAST, _MOST = 1e-6, 1e12  # requests of a pod in a block: fewer are none, more are no count, and both break arithmetic
 _FEW_FAILURES = 20.0  # fewer, and the normal approximation of Mantel and Haenszel gives way to the exact test
 
 
@@ -71,7 +72,7 @@ def _compared(
         (failed, served), (others_failed, others_served) = _total(canary, [block]), _total(stable, [block])
         n, failures = served + others_served, failed + others_failed
         deviation += failed - failures * served / n
-        variance += served * others_served * failures * (n - failures) / (n * n * max(1.0, n - 1.0))
+        variance += served / n * (others_served / n) * failures * ((n - failures) / max(1.0, n - 1.0))
     z = max(0.0, abs(deviation) - 0.5) / math.sqrt(max(variance * dispersion, 0.25))
     z = math.copysign(z, deviation)
     ours, theirs = _total(canary, blocks), _total(stable, blocks)
@@ -97,9 +98,13 @@ def _compared(
 def _cells(shares: Row, requests: Row) -> list[Cell]:
     """Return failures and requests of one pod by block, nothing where one of them is not known."""
     return [
-        (0.0, 0.0) if share is None or count is None else (min(1.0, max(0.0, share)) * count, count)
+        (0.0, 0.0) if share is None or count is None or count < _LEAST else _cell(share, min(count, _MOST))
         for share, count in zip(shares, requests, strict=True)
     ]
+
+
+def _cell(share: float, count: float) -> Cell:
+    return min(1.0, max(0.0, share)) * count, count
 
 
 def _total(pods: list[list[Cell]], blocks: Sequence[int]) -> Cell:
@@ -118,5 +123,5 @@ def _dispersion(pods: list[Cell], weight: float) -> float:
     expected = failures / total
     if not 0 < expected < 1:
         return 1.0
-    statistic = math.fsum((f - expected * n) ** 2 / (n * expected * (1 - expected)) for f, n in served)
+    statistic = math.fsum((f / n - expected) ** 2 * n / expected for f, n in served) / (1 - expected)
     return max(1.0, (weight + statistic) / (weight + len(served) - 1))
