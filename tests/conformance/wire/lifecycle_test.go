@@ -323,13 +323,21 @@ func TestBlockedForTooLong(t *testing.T) {
 		pending := make(chan v1alpha1.Measurement, 1)
 		go func() { pending <- plugin.Run(nil, op(name, "sleep", "seconds", 300)) }()
 		time.Sleep(200 * time.Millisecond)
-		_ = syscall.Kill(blocked, syscall.SIGSTOP)
+		// Again and again: when a shell ends, the kernel lets the stopped processes of its orphaned groups go on.
+		hold := time.NewTicker(100 * time.Millisecond)
+		defer hold.Stop()
+		go func() {
+			for range hold.C {
+				_ = syscall.Kill(blocked, syscall.SIGSTOP)
+			}
+		}()
 		select {
 		case answer := <-pending:
 			host.Check(t, answer.Phase == v1alpha1.AnalysisPhaseError, "the Run under way is an error: %s", answer.Message)
 		case <-time.After(60 * time.Second):
 			host.Check(t, false, "the host gave up on the session")
 		}
+		hold.Stop()
 		_, err = host.Provider(name)
 		host.Check(t, err != nil && strings.Contains(err.Error(), "could not ping plugin"), "the next Ping fails: %v", err)
 		host.Check(t, gone(blocked, patience), "the stuck process is killed")
