@@ -371,3 +371,32 @@ def test_any_bytes_give_evidence_or_a_bundle_error(tmp_path, name, content):
         read_bundle(build(tmp_path / "b", documents() | {name: content}))
     except BundleError as error:
         assert name in str(error)  # noqa: PT017 -- both outcomes are fine, the error has to name the file
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"status": "Waiting", "reason": "CrashLoopBackOff"},
+        {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}},
+    ],
+)
+def test_a_container_state_may_have_the_shape_of_the_api_server(tmp_path, state):
+    """A crash loop copied from ``kubectl get pod -o json`` is the same crash loop."""
+    pod = {
+        "name": "c-1",
+        "phase": "Running",
+        "conditions": [{"type": "Ready", "status": "False"}],
+        "containers": [{"name": "app", "state": state, "lastState": {"terminated": {"exitCode": 1}}}],
+    }
+    tmp_path.joinpath("kubernetes.json").write_text(json.dumps({"stable": [], "canary": [pod]}))
+    (read,) = read_bundle(tmp_path).kubernetes.pods.canary
+    assert dict(read.conditions) == {"Ready": "False"}
+    assert (read.containers[0].state.status, read.containers[0].state.reason) == ("waiting", "CrashLoopBackOff")
+    assert (read.containers[0].last_state.status, read.containers[0].last_state.exit_code) == ("terminated", 1)
+
+
+def test_a_container_state_that_says_nothing_known_is_refused(tmp_path):
+    pod = {"name": "c-1", "containers": [{"name": "app", "state": {"Waiting": "yes"}}]}
+    tmp_path.joinpath("kubernetes.json").write_text(json.dumps({"canary": [pod]}))
+    with pytest.raises(BundleError, match=r"kubernetes.json: canary\[0\].containers\[0\].state: expected"):
+        read_bundle(tmp_path)

@@ -109,22 +109,23 @@ def test_without_a_stable_side_the_canary_is_still_judged():
     "canary",
     [
         pod("c-1"),
-        pod("c-1", ready=False, start=WINDOW.end - timedelta(seconds=30)),
-        pod("c-1", ready=False, start=None),
         pod("c-1", ready=False, phase="Succeeded"),
-        pod("c-1", container(state=ContainerStatus(status="waiting", reason="PodInitializing")), ready=False),
         pod("c-1", container(last=ended("Error", 1, at=NOON - timedelta(hours=1)), restarts=1)),
         pod("c-1", phase="Pending"),
         pod("c-1", events=(event("Pulled", type="Normal"), event("Unhealthy", count=1))),
     ],
-    ids=["well", "young", "no start time", "done", "initialising", "old restart", "pending", "few warnings"],
+    ids=["well", "done", "old restart", "pending", "few warnings"],
 )
 def test_what_is_usual_is_no_finding(canary):
     assert not [fact for fact in judge([canary]).facts if fact.severity is not Severity.INFO]
 
 
 def test_without_a_window_nothing_is_called_never_ready():
-    assert not judge([pod("c-1", ready=False)], window=None).facts
+    assert [fact.code for fact in judge([pod("c-1", ready=False)], window=None).facts] == ["not-ready"]
+
+
+def test_a_pod_in_a_crash_loop_is_not_told_twice():
+    assert [fact.code for fact in judge([waiting("CrashLoopBackOff")]).facts] == ["crash-loop"]
 
 
 def test_pods_and_ready_pods_are_counted():

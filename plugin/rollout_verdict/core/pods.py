@@ -195,15 +195,28 @@ def _warned(pod: PodState, _window: Window | None, policy: PodPolicy) -> str:
 
 
 # The order breaks ties between facts of one severity.
-_TROUBLES = (
+_VETOES = (
     _Trouble("oom-killed", Severity.VETO, _oom_killed),
     _Trouble("crash-loop", Severity.VETO, _waiting(CRASH_LOOP)),
     _Trouble("image-pull", Severity.VETO, _waiting(IMAGE_PULL)),
     _Trouble("start-error", Severity.VETO, _waiting(START_ERROR)),
     _Trouble("never-ready", Severity.VETO, _never_ready),
+)
+
+
+def _not_ready(pod: PodState, window: Window | None, policy: PodPolicy) -> str:
+    """Tell of a pod that is not ready, for no reason that weighs more: it may be about to be, or never."""
+    known = any(trouble.seen(pod, window, policy) for trouble in _VETOES)
+    told = dict(pod.conditions).get("Ready", "").lower()
+    return "not ready" if told == "false" and pod.phase == "Running" and not known else ""
+
+
+_TROUBLES = (
+    *_VETOES,
     _Trouble("restarts", Severity.FAIL, _restarted_often),
     _Trouble("pod-failed", Severity.FAIL, _failed),
     _Trouble("restarted", Severity.WARN, _restarted_once),
+    _Trouble("not-ready", Severity.WARN, _not_ready),
     _Trouble("unscheduled", Severity.WARN, _unscheduled),
     _Trouble("warning-events", Severity.WARN, _warned),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AwareDatetime,
@@ -141,20 +141,40 @@ class Case(_Document):
     input: CaseInput
 
 
-class Status(_Document):
-    """State of a container."""
+_STATES = ("waiting", "running", "terminated")
 
-    status: Annotated[str, Field(max_length=NAME_LENGTH)] = ""
+
+class Status(_Document):
+    """State of a container: with ``status``, or in the API server's own shape, ``{"waiting": {"reason": ...}}``."""
+
+    status: Literal["", "waiting", "running", "terminated"] = ""
     reason: Text | None = None
     message: Text | None = None
     exitCode: Annotated[int, Field(ge=-INT32 - 1, le=INT32)] | None = None  # noqa: N815 -- the API server's spelling
     started: Moment | None = None
     finished: Moment | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_shape(cls, data: object) -> object:
+        """Bring the API server's shape into ours. A state that says nothing we know is refused, not dropped."""
+        if not isinstance(data, dict) or not data:
+            return data
+        known = [state for state in _STATES if isinstance(data.get(state), dict)]
+        if len(known) == 1:
+            told = data[known[0]]
+            times = {"started": told.get("startedAt"), "finished": told.get("finishedAt")}
+            return {**told, **times, "status": known[0]}
+        status = data.get("status")
+        if not isinstance(status, str) or status.lower() not in _STATES:
+            expected = 'expected "status": Waiting, Running or Terminated, or one of waiting, running, terminated'
+            raise PydanticCustomError("container_state", expected)
+        return {**data, "status": status.lower()}
+
     def value(self) -> ContainerStatus:
         """Return it as the core's value."""
         return ContainerStatus(
-            status=self.status.lower(),
+            status=self.status,
             reason=self.reason or "",
             message=self.message or "",
             exit_code=self.exitCode,
@@ -201,6 +221,13 @@ class Event(_Document):
     age: Text | None = None
 
 
+def _by_type(conditions: object) -> object:
+    """Bring the API server's list of conditions into a map of their statuses."""
+    if isinstance(conditions, list) and all(isinstance(one, dict) and "type" in one for one in conditions):
+        return {one["type"]: one.get("status", "") for one in conditions}
+    return conditions
+
+
 class Pod(_Document):
     """A pod as ``kubernetes.json`` describes it."""
 
@@ -211,7 +238,7 @@ class Pod(_Document):
     node: Text | None = None
     containers: list[Container] = []
     initContainers: list[Container] = []  # noqa: N815 -- the API server's spelling
-    conditions: dict[str, str] = {}
+    conditions: Annotated[dict[str, str], BeforeValidator(_by_type)] = {}
     events: list[Event] = []
 
     @property
@@ -279,6 +306,7 @@ class Recorded(_Document):
     """The part of ``result.json`` that is read again."""
 
     verdict: Verdict
+    usage: Usage = Usage()
 
 
 def case(name: str, content: bytes) -> CaseInput:
@@ -315,9 +343,9 @@ def evidence(name: str, content: bytes) -> Evidence:
     return value
 
 
-def verdict(name: str, content: bytes) -> Verdict:
-    """Read the verdict in ``result.json``."""
-    return _checked(name, lambda: Recorded.model_validate_json(content)).verdict
+def result(name: str, content: bytes) -> Recorded:
+    """Read verdict and usage in ``result.json``."""
+    return _checked(name, lambda: Recorded.model_validate_json(content))
 
 
 def _checked(name: str, read: Callable[[], T]) -> T:

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from rollout_verdict.core.comparison import MetricCheck, MetricComparison
 from rollout_verdict.core.evidence import MetricEvidence, MetricSeries
-from rollout_verdict.core.metrics.case import Answer, Case, Labels, case_of
 from rollout_verdict.core.metrics import facts as metric_facts
 from rollout_verdict.core.metrics import level as metric_level
+from rollout_verdict.core.metrics.case import Answer, Case, Labels, case_of
 from rollout_verdict.core.metrics.kinds import FAMILIES, Family, Kind
 from rollout_verdict.core.metrics.policy import MetricPolicy
 from rollout_verdict.core.metrics.traffic import NO_TRAFFIC, shortfall, traffic_of
