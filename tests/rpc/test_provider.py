@@ -426,6 +426,52 @@ def test_a_mark_that_is_no_time_starts_the_wait_anew(world):
     assert found["Phase"] == "Running"
 
 
+@pytest.mark.parametrize("secret", ["2026", "T", "verdict", "0", "-11-"])
+def test_the_wait_ends_whatever_the_secrets_are(world, secret):
+    world.args = [{"Name": "pin", "Value": secret, "ValueFrom": {"SecretKeyRef": {"Name": "s", "Key": "k"}}}]
+    found = world.run()
+    world.measurer.state = UnavailableError("refused")
+    found = world.resume(found)
+    world.clock.pass_seconds(60)
+    assert world.resume(found)["Phase"] == "Inconclusive"
+
+
+# A clock that jumps
+
+
+def test_a_clock_set_back_does_not_put_the_ends_off(world):
+    found = world.run()
+    world.measurer.state = UnavailableError("refused")
+    found = world.resume(found)
+    world.clock.pass_seconds(-86_400)
+    found = world.resume(found)
+    assert found["Phase"] == "Running"
+    world.clock.pass_seconds(60)
+    assert world.resume(found)["Phase"] == "Inconclusive"
+
+
+def test_a_clock_set_back_does_not_put_the_deadline_off(world):
+    found = world.run()
+    world.clock.pass_seconds(-86_400)
+    found = world.resume(found)
+    world.clock.pass_seconds(601)
+    assert world.resume(found)["Phase"] == "Inconclusive"
+
+
+def test_a_clock_set_back_during_an_answer_does_not_make_it_wait(world):
+    found = world.run()
+    world.measurer.jobs.clear()
+    get = world.measurer.get
+
+    def slow_get(job, *, within):
+        world.clock.pass_seconds(-3600)
+        return get(job, within=within)
+
+    world.measurer.get = slow_get
+    world.resume(found)
+    assert world.measurer.within[-1] < 1
+
+
 # Terminate, GarbageCollect, GetMetadata
 
 
@@ -454,7 +500,7 @@ def test_terminating_twice_is_terminating_once(world):
 
 
 @pytest.mark.parametrize(
-    ("limit", "forgotten"), [(1, ["a", "b"]), (0, ["a", "b", "c"]), (-5, ["a", "b", "c"]), (3, []), (9, [])]
+    ("limit", "forgotten"), [(1, ["a", "b"]), (0, ["a", "b", "c"]), (-5, ["a", "b", "c"]), (3, []), (4, []), (9, [])]
 )
 def test_garbage_collection_forgets_all_but_the_last(world, limit, forgotten):
     old = [{"Metadata": {"verdict.id": "a"}}, {}, {"Metadata": {"verdict.id": "b"}}, {"Metadata": {"verdict.id": "c"}}]

@@ -239,6 +239,69 @@ def test_nobody_waits_longer_than_asked_for():
             found.start(job(), within=0.1)
 
 
+def trickling(sock):
+    """Answer a byte at a time, for ever, until the other side has had enough."""
+    with sock, contextlib.suppress(OSError):
+        sock.recv(65536)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        sock.settimeout(0.01)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                if not sock.recv(1):
+                    return
+            sock.sendall(b"x")
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["fresh", "idle"])
+def test_a_server_that_trickles_costs_no_thread(make_service, before):
+    """Otherwise each poll would leave one behind, until the pool is used up for good."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    pool = Pool(lambda error: None, threads=1, waiting=0)
+    ended = []
+
+    def serve():
+        sock, _ = listener.accept()
+        for _ in range(before):
+            sock.recv(65536)
+            sock.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"state": "running"}')
+        trickling(sock)
+        ended.append(True)
+
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
+    with listener:
+        found = measurer(f"http://127.0.0.1:{listener.getsockname()[1]}", pool=pool)
+        for _ in range(before):
+            assert found.get(job(), within=WITHIN) == Running()
+        with pytest.raises(UnavailableError, match="did not answer within"):
+            found.get(job(), within=0.1)
+        server.join(WITHIN)
+    assert ended
+    assert not found._idle
+
+
+def test_a_connection_that_comes_too_late_is_not_used():
+    listener = socket.create_server(("127.0.0.1", 0))
+    with listener:
+        attempt = remote._Attempt()
+        attempt.give_up()
+        connection = measurer()._connect(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(UnavailableError, match="nobody waits"):
+            attempt.use(connection)
+        assert connection.sock is None
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 hunter2\r\n\r\n", b"hunter2\r\n"])
+def test_what_a_stranger_says_is_not_quoted(answer):
+    told = unavailable(measurer(raw_service(answer)).start, job())
+    assert told == "cannot reach the service: BadStatusLine"
+
+
+def test_an_address_is_not_quoted():
+    """It may hold a secret, and a text that was cut would hide it from the redaction."""
+    assert "hunter2" not in unavailable(measurer().start, job({"agentUrl": "http://x/hunter2 y"}))
+
+
 def raw_service(answer):
     """Return the address of a server that says ``answer`` to whatever it is asked."""
     listener = socket.create_server(("127.0.0.1", 0))

@@ -108,6 +108,30 @@ def test_the_id_is_the_last_thing_to_go():
     assert found == {"verdict.id": "1", "other": "z"}
 
 
+def test_even_the_plugins_own_keys_do_not_break_the_bound():
+    assert report.bounded({"verdict.id": "1", "verdict.unavailableSince": "x" * 9000}) == {"verdict.id": "1"}
+
+
+def test_as_many_models_as_there_is_room_for_and_no_more_work_than_that(monkeypatch):
+    written = []
+    to_json = report._json
+    monkeypatch.setattr(report, "_json", lambda value: written.append(1) or to_json(value))
+    models = tuple({"modelName": f"model {number}"} for number in range(5000))
+    found = report.metadata_of(Outcome(verdict="promote", score=1, confidence=1, reason="", models=models), warnings=())
+    kept = json.loads(found["modelResults"])
+    assert kept == [{"modelName": f"model {number}"} for number in range(len(kept))]
+    assert len(kept) > 30
+    assert len(found["modelResults"].encode()) <= 1000
+    assert len(written) < 100
+
+
+def test_text_that_is_no_unicode_reaches_the_metadata_as_question_marks():
+    found = report.metadata_of(
+        Outcome(verdict="promote", score=1, confidence=1, reason="", models=({"modelName": "\ud800"},)), ()
+    )
+    assert json.loads(found["modelResults"]) == [{"modelName": "?"}]
+
+
 def test_odd_bytes_become_question_marks():
     assert report.bounded({"a\udc80": "x\udcff"}) == {"a?": "x?"}
 

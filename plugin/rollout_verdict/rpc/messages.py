@@ -79,7 +79,12 @@ class Time(NamedTuple):
     def marshal(self) -> bytes:
         """Return what Go's time.Time reads."""
         seconds, nanoseconds = divmod(self.nanoseconds, 10**9)
-        return b"\x01" + (seconds + _YEAR_ONE).to_bytes(8, "big") + nanoseconds.to_bytes(4, "big") + _NO_OFFSET
+        return (
+            b"\x01"
+            + (seconds + _YEAR_ONE).to_bytes(8, "big", signed=True)
+            + nanoseconds.to_bytes(4, "big")
+            + _NO_OFFSET
+        )
 
 
 def unmarshal_time(data: object) -> Time | None:

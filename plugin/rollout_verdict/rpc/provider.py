@@ -131,8 +131,8 @@ class Provider:
         return _running("measuring", now, now, old, context.run.secrets)
 
     def _resume(self, arguments: Mapping[str, Any]) -> Measurement:
-        now, old = self._now(), messages.measurement(arguments)
-        old = old._replace(started_at=old.started_at or now)
+        now = self._now()
+        old = _begun(messages.measurement(arguments), now)
         try:
             context = self._context(arguments, old)
         except ConfigurationError as error:
@@ -143,15 +143,16 @@ class Provider:
             state = self._measurer.get(job, within=_ANSWER_S)
             if state is None:
                 self._log.warning("measurement not known, starting it again", id=job.id)
-                state = self._measurer.start(job, within=max(_ANSWER_S - self._now().since(now), 0.1))
+                left = _ANSWER_S - self._now().since(now)  # more than all of it when the clock was set back
+                state = self._measurer.start(job, within=min(max(left, 0.1), _ANSWER_S))
         except UnavailableError as error:
             return self._absorb(str(error), now, old, context)
         known = {key: text for key, text in old.metadata.items() if key != report.UNAVAILABLE_KEY}
         return self._answer(state, now, old._replace(metadata=known), context)
 
     def _terminate(self, arguments: Mapping[str, Any]) -> Measurement:
-        now, old = self._now(), messages.measurement(arguments)
-        old = old._replace(started_at=old.started_at or now)
+        now = self._now()
+        old = _begun(messages.measurement(arguments), now)
         secrets: Sequence[str] = ()
         try:
             context = self._context(arguments, old)
@@ -167,7 +168,7 @@ class Provider:
         if run is not None:
             limit = max(arguments.get("Limit", 0), 0)
             ids = run.measurement_ids.get(metric.name, ())
-            self._measurer.forget(tuple(i for i in ids[: len(ids) - limit] if i))
+            self._measurer.forget(tuple(i for i in ids[: max(len(ids) - limit, 0)] if i))
         return {"ErrorString": ""}  # an error here would stop the controller from trimming measurements
 
     def _get_metadata(self, arguments: Mapping[str, Any]) -> dict[str, str]:
@@ -219,7 +220,7 @@ class Provider:
     def _absorb(self, reason: str, now: Time, old: Measurement, context: _Context) -> Measurement:
         """Go on for a while when nobody can be asked, then end; never in a pass."""
         options, secrets = context.options, context.run.secrets
-        since = messages.parse_time(old.metadata.get(report.UNAVAILABLE_KEY, "")) or now
+        since = min(messages.parse_time(old.metadata.get(report.UNAVAILABLE_KEY, "")) or now, now)
         self._log.warning("measurement waits", id=context.job.id, problem=report.redact(reason, secrets))
         if now.since(since) < options.unavailable_grace_s and not _is_late(now, old, options):
             old = old._replace(metadata={**old.metadata, report.UNAVAILABLE_KEY: since.text()})
@@ -270,6 +271,11 @@ def _is_id(text: str) -> bool:
     return len(text) == _ID_LENGTH and all(c in "0123456789abcdef" for c in text)
 
 
+def _begun(old: Measurement, now: Time) -> Measurement:
+    """Return a measurement that began before ``now``. A clock set back must not put its deadline off."""
+    return old._replace(started_at=min(old.started_at or now, now))
+
+
 def _is_late(now: Time, old: Measurement, options: Options) -> bool:
     return old.started_at is not None and now.since(old.started_at) > options.deadline_s
 
@@ -292,7 +298,13 @@ def _sealed(found: Measurement, secrets: Sequence[str]) -> Measurement:
     return found._replace(
         message=report.one_line(report.redact(found.message, secrets)),
         value=report.redact(found.value, secrets),
-        metadata=report.bounded({key: report.redact(text, secrets) for key, text in found.metadata.items()}),
+        # Our own keys stay as they are: a secret such as "2026" would make the time unreadable, and the grace endless.
+        metadata=report.bounded(
+            {
+                key: text if key in report.OWN_KEYS else report.redact(text, secrets)
+                for key, text in found.metadata.items()
+            }
+        ),
     )
 
 

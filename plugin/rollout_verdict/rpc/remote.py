@@ -9,6 +9,7 @@ the service is in the cluster.
 
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -123,9 +124,10 @@ class RemoteMeasurer:
         if data is not None:
             headers["Content-Type"] = "application/json"
         request = _Request(base=base, method=method, path=path, data=data, headers=headers)
-        # Looking up a name, or a server that sends a byte a second, cannot be interrupted: so another thread does
-        # it, and this one stops waiting.
-        return _within(within, self._pool, lambda: self._exchange(request))
+        # Looking up a name cannot be interrupted: so another thread does it all, and this one stops waiting. It then
+        # cuts the line, or a server that sends a byte a second would have one thread of the pool after the other.
+        attempt = _Attempt()
+        return _within(within, self._pool, lambda: self._exchange(request, attempt), attempt.give_up)
 
     def _address(self, job: Job | None) -> tuple[str, dict[str, str]]:
         headers = {"Accept": "application/json", "User-Agent": f"rollout-verdict-plugin/{__version__}"}
@@ -149,22 +151,23 @@ class RemoteMeasurer:
             raise UnavailableError(f"the token file {self._settings.token_file} does not hold one line of plain text")
         return token.decode("ascii")
 
-    def _exchange(self, request: _Request) -> tuple[int, Any]:
+    def _exchange(self, request: _Request, attempt: "_Attempt") -> tuple[int, Any]:
         from http.client import HTTPException
 
         idle = self._take_idle(request.base)
         try:
             if idle is not None:
                 # It may have been closed in the meantime. Every request means the same when it comes twice.
-                with contextlib.suppress(HTTPException, ConnectionError):
-                    return self._talk(request, idle)
-            return self._talk(request, self._connect(request.base))
+                with contextlib.suppress(HTTPException, OSError):
+                    return self._talk(request, idle, attempt)
+            return self._talk(request, self._connect(request.base), attempt)
         except (HTTPException, OSError, ValueError) as error:
             raise UnavailableError(f"cannot reach the service: {_reason(error)}") from error
 
-    def _talk(self, request: _Request, connection: "HTTPConnection") -> tuple[int, Any]:
+    def _talk(self, request: _Request, connection: "HTTPConnection", attempt: "_Attempt") -> tuple[int, Any]:
         keep = False
         try:
+            attempt.use(connection)
             path = _split(request.base).path.rstrip("/") + request.path
             connection.request(request.method, path, request.data, dict(request.headers))
             response = connection.getresponse()
@@ -213,8 +216,33 @@ class RemoteMeasurer:
             oldest.close()
 
 
-def _within(seconds: float, pool: Pool, function: Callable[[], T]) -> T:
-    """Return what ``function`` returns, or raise what it raises, on another thread; or stop waiting for it."""
+class _Attempt:
+    """The connection that a request is under way on, for the thread that waits to cut it."""
+
+    def __init__(self) -> None:
+        self._connection: HTTPConnection | None = None
+        self._over = False
+
+    def use(self, connection: "HTTPConnection") -> None:
+        """Connect unless connected, and go on unless nobody waits any more. Raises UnavailableError then."""
+        self._connection = connection
+        if connection.sock is None and not self._over:
+            connection.connect()  # each of its steps ends within _STEP_S
+        if self._over:
+            raise UnavailableError("nobody waits for the service's answer any more")
+
+    def give_up(self) -> None:
+        """Have whatever is read or written end at once."""
+        self._over = True
+        sock = self._connection.sock if self._connection is not None else None
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                # The socket's own method: TLS would want to say goodbye, and the other thread is in the middle of it.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _within(seconds: float, pool: Pool, function: Callable[[], T], give_up: Callable[[], None]) -> T:
+    """Return what ``function`` returns, or raise what it raises, on another thread; or ``give_up`` waiting for it."""
     done = threading.Event()
     results: list[T] = []
     errors: list[Exception] = []
@@ -231,6 +259,7 @@ def _within(seconds: float, pool: Pool, function: Callable[[], T]) -> T:
     except BusyError as error:
         raise UnavailableError(str(error)) from None
     if not done.wait(seconds):
+        give_up()
         raise UnavailableError(f"the service did not answer within {seconds:.1f} s")
     if errors:
         raise errors[0]
@@ -262,9 +291,8 @@ def _read(path: str, limit: int) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)[:200] or type(error).__name__
+    """Return what is wrong. Other texts than the system's may quote the address or the answer: they stay here."""
+    return (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
 
 
 def read_json(body: bytes) -> Any:

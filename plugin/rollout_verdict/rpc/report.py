@@ -16,6 +16,7 @@ MAX_MESSAGE = 200  # characters; it becomes part of the rollout's one-line statu
 MAX_METADATA = 8192  # bytes of keys and values, UTF-8
 ID_KEY = "verdict.id"
 UNAVAILABLE_KEY = "verdict.unavailableSince"
+OWN_KEYS = (ID_KEY, UNAVAILABLE_KEY)  # what the plugin needs to go on: a hash and a time, so never a secret
 
 _PHASES = {"promote": SUCCESSFUL, "rollback": FAILED, "inconclusive": INCONCLUSIVE}
 # Bytes of one text in ``analysis`` and ``analysisJSON``; both together leave room for the rest.
@@ -50,14 +51,11 @@ def metadata_of(outcome: Outcome, warnings: Sequence[str]) -> dict[str, str]:
         "rootCause": _cut(outcome.root_cause, _MAX_TEXT // 4),
         "remediation": _cut(outcome.remediation, _MAX_TEXT // 4),
     }
-    models = [dict(model) for model in outcome.models]
-    while models and len(_json(models).encode()) > _MAX_MODELS:
-        models.pop()
     found = {
         "analysis": _cut(outcome.analysis, _MAX_TEXT),
         "analysisJSON": _json(analysis),
         "confidence": str(outcome.confidence),
-        "modelResults": _json(models) if models else "",
+        "modelResults": _first_models(outcome.models),
         "modelCount": str(len(outcome.models)) if outcome.models else "",
         "votingRationale": _cut(outcome.rationale, 600),
         "verdict.url": outcome.url if len(outcome.url) <= 500 else "",
@@ -67,6 +65,18 @@ def metadata_of(outcome: Outcome, warnings: Sequence[str]) -> dict[str, str]:
         "verdict.warnings": _cut("; ".join([*warnings, *outcome.warnings]), 600),
     }
     return {key: text for key, text in found.items() if text}
+
+
+def _first_models(models: Sequence[Mapping[str, Any]]) -> str:
+    """Return JSON of as many models as there is room for, "" for none. There may be a megabyte of them."""
+    room, kept = _MAX_MODELS - 1, []
+    for model in models:
+        written = clean(_json(model))
+        room -= len(written.encode()) + 1
+        if room < 0:
+            break
+        kept.append(written)
+    return f"[{','.join(kept)}]" if kept else ""
 
 
 def one_line(text: str) -> str:
@@ -102,8 +112,8 @@ def _redact_all(value: Any, secrets: Sequence[str]) -> Any:
 def bounded(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return metadata of at most 8 KiB: first the expendable keys go, then the longest texts."""
     kept = {clean(key): clean(text) for key, text in metadata.items()}
-    by_length = sorted(kept, key=lambda key: (-len(kept[key]), key))
-    for key in (*_EXPENDABLE, *(key for key in by_length if key not in (ID_KEY, UNAVAILABLE_KEY))):
+    by_length = sorted(kept, key=lambda key: (key in OWN_KEYS, -len(kept[key]), key))
+    for key in (*_EXPENDABLE, *by_length):
         if sum(len(k.encode()) + len(text.encode()) for k, text in kept.items()) <= MAX_METADATA:
             break
         kept.pop(key, None)
