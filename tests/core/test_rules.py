@@ -2,8 +2,9 @@ import pytest
 
 from rollout_verdict.core import rules
 from rollout_verdict.core.comparison import LogOutcome, MetricOutcome, PodFact
+from rollout_verdict.core.evidence import LogEvidence, MetricEvidence, MetricSeries, PodLog
 from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.values import Decision, Severity, Side, SourceKind
+from rollout_verdict.core.values import Decision, Pair, Severity, Side, SourceKind
 from tests.core.builders import change, check, comparison, evidence, logs, metrics, pods
 
 HIGH = check(outcome=MetricOutcome.HIGH, severity=Severity.FAIL, reason="6 % of requests fail")
@@ -83,6 +84,37 @@ def test_no_canary_pods_is_a_shortfall():
     assessed = judge(comparison(metrics=metrics(check())), evidence(canary=()))
     assert assessed.shortfalls == ("there are no canary pods",)
     assert assessed.opinion.rationale == "too little to judge: there are no canary pods"
+
+
+def spoken(*pods):
+    """Return metrics with a sample of each pod."""
+    series = tuple(MetricSeries(name="m", labels=(), pod=pod, samples=((1.0, 1.0),)) for pod in pods)
+    return MetricEvidence(series=Pair(stable=(), canary=series), meta=())
+
+
+def logged(**events):
+    """Return logs with so many events of each pod."""
+    pods = tuple(
+        PodLog(pod=pod, containers=(), size_bytes=0, lines=0, events=count, cut_lines=0, first=None, last=None)
+        for pod, count in events.items()
+    )
+    return LogEvidence(pods=Pair(stable=(), canary=pods), patterns=(), bucket_edges=())
+
+
+@pytest.mark.parametrize(
+    ("parts", "shortfalls"),
+    [
+        ({"metrics": spoken("c1")}, ("only 1 of 4 canary pods left logs or metrics",)),
+        ({"metrics": spoken("c1"), "logs": logged(c1=0, c2=3)}, ("only 1 of 4 canary pods left logs or metrics",)),
+        ({"metrics": spoken("c1", "c2")}, ()),
+        ({"metrics": spoken("")}, ()),
+        ({"logs": logged(c1=1, c2=1, c3=0)}, ()),
+    ],
+)
+def test_most_canary_pods_without_logs_and_metrics_is_a_shortfall(parts, shortfalls):
+    """A few pods that do well say nothing of the many that say nothing; a series of the side speaks of all."""
+    found = evidence(canary=("c1", "c2", "c3", "c4"), **parts)
+    assert judge(comparison(metrics=metrics(check())), found).shortfalls == shortfalls
 
 
 def test_one_adequate_source_is_enough():

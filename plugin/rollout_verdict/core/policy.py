@@ -26,6 +26,7 @@ class Policy:
     override_confidence: int = 85  # waving rule findings through takes more certainty than anything else
     model_may_override: bool = False  # harm that was measured is not argued away unless the operator says so
     required_sources: tuple[SourceKind, ...] = ()  # any one source may be enough; an operator may insist
+    min_pods_seen: float = 0.5  # share of the canary pods that logs or metrics must speak of: silence is no health
     extra_prompt: str = ""  # the operator's own words to the model: trusted, but no way around the table
     logs: LogPolicy = field(default_factory=LogPolicy)
     metrics: MetricPolicy = field(default_factory=MetricPolicy)

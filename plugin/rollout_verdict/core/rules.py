@@ -101,6 +101,20 @@ def _shortfalls(evidence: Evidence, comparison: Comparison, policy: Policy) -> I
         return
     if not ((logs is not None and logs.adequate) or (metrics is not None and metrics.adequate)):
         yield "; ".join(part.reason for part in (logs, metrics) if part is not None)
+    listed, told = len(evidence.pods.canary), _pods_that_told(evidence)
+    if told is not None and told < policy.min_pods_seen * listed:
+        yield f"only {told} of {listed} canary pods left logs or metrics"
+
+
+def _pods_that_told(evidence: Evidence) -> int | None:
+    """Return how many canary pods the best source speaks of, None without any; a series of the side speaks of all."""
+    told = []
+    if evidence.logs:
+        told.append(sum(pod.events > 0 for pod in evidence.logs.pods.canary))
+    if evidence.metrics:
+        measured = {series.pod for series in evidence.metrics.series.canary if series.samples}
+        told.append(len(evidence.pods.canary) if "" in measured else len(measured))
+    return max(told, default=None)
 
 
 def _decide(findings: tuple[Finding, ...], shortfalls: tuple[str, ...], comparison: Comparison) -> tuple[Decision, str]:

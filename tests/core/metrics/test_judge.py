@@ -189,6 +189,7 @@ INADEQUATE = {
     "no canary": ({LATENCY: (sides(1, 1)[0], [])}, "no metric samples on the canary side"),
     "no stable": ({LATENCY: ([], sides(1, 1)[1])}, "no metric samples on the stable side"),
     "one scrape": ({LATENCY: (sides(1, 1)[0], [[1.0]])}, "too few samples"),
+    "only traffic": ({RATE: traffic()}, "no metric with samples on both sides tells good from bad"),
     "no traffic": ({LATENCY: sides(1, 1), RATE: traffic(5.0, canary=0.0)}, "too little traffic on the canary side"),
     "no traffic series": ({LATENCY: sides(1, 1), RATE: (traffic()[0], [])}, "too little traffic on the canary side"),
     "no traffic anywhere": ({LATENCY: sides(1, 1), RATE: traffic(0.0)}, "too little traffic"),

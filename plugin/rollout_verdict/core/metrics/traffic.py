@@ -73,9 +73,16 @@ def shortfall(evidence: MetricEvidence, checks: Sequence[MetricCheck], policy: M
     for side in (Side.CANARY, Side.STABLE):
         if not any(one.summary.of(side) for one in checks):
             return f"no metric samples on the {side.value} side"
-    if not any(one.outcome not in (MetricOutcome.NO_DATA, MetricOutcome.TOO_FEW) for one in checks):
+    judged = [one for one in checks if one.outcome not in (MetricOutcome.NO_DATA, MetricOutcome.TOO_FEW)]
+    if not judged:
         return f"too few samples: no metric has {policy.min_samples} a pod on both sides"
+    if all(_told(one).kind in (Kind.TRAFFIC, Kind.OTHER) for one in judged):
+        return f"no metric with samples on both sides tells good from bad: {judged[0].name} is only shown"
     return _short_lived(evidence, policy) or _idle(evidence, policy) or _both_failing(checks, policy)
+
+
+def _told(check: MetricCheck) -> Quantity:
+    return quantity(MetricMeta(name=check.name, unit=check.unit, direction=check.direction))
 
 
 def _short_lived(evidence: MetricEvidence, policy: MetricPolicy) -> str:
@@ -102,7 +109,7 @@ def _idle(evidence: MetricEvidence, policy: MetricPolicy) -> str:
 
 def _both_failing(checks: Sequence[MetricCheck], policy: MetricPolicy) -> str:
     for check in checks:
-        told = quantity(MetricMeta(name=check.name, unit=check.unit, direction=check.direction))
+        told = _told(check)
         stable, canary = check.summary.stable, check.summary.canary
         if told.kind is Kind.SHARE and stable and canary:
             failing = [1 - one.mean * told.scale if told.flip else one.mean * told.scale for one in (stable, canary)]
