@@ -6,7 +6,8 @@ The engine knows neither where evidence comes from nor who reads the result. The
 model is asked, so nothing the model does, or fails to do, can take it away.
 """
 
-from dataclasses import replace
+import logging
+from dataclasses import dataclass, field, replace
 
 from rollout_verdict.core import rules
 from rollout_verdict.core.canonical import digest
@@ -21,7 +22,9 @@ from rollout_verdict.core.ports import Judge, Judgement
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.rules import Assessment
-from rollout_verdict.core.values import DecidedBy, Decision, Digests, Gap, Opinion, Severity, Usage, Verdict
+from rollout_verdict.core.values import DecidedBy, Decision, Digests, Gap, Opinion, Severity, SourceKind, Usage, Verdict
+
+_LOG = logging.getLogger(__name__)
 
 REASON_LENGTH = 200  # what the AnalysisRun's message may hold (architecture: the one-line reason)
 
@@ -72,7 +75,29 @@ def _ask(
     vetoed = any(finding.severity is Severity.VETO for finding in assessment.opinion.findings)
     if model is None or policy.mode is Mode.RULES or vetoed:
         return None
-    return model.judge(evidence, comparison, assessment.opinion, policy)
+    try:
+        return model.judge(evidence, comparison, assessment.opinion, policy)
+    except Exception as error:  # noqa: BLE001 -- whatever breaks in there, the rules' verdict stands
+        kind = type(error).__name__  # not its text, which may quote anything
+        _LOG.error("the model's judge broke with %s", kind)
+        return _Broken(
+            opinion=Gap(
+                source=SourceKind.MODEL,
+                what="the model's opinion",
+                reason=f"its judge broke ({kind})",
+                hint="report this: a judge answers with a gap and never breaks",
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Broken:
+    """What stands for the judgement of a judge that raised."""
+
+    opinion: Gap
+    usage: Usage = field(default_factory=Usage)
+    prompt: str = ""
+    reply: str = ""
 
 
 def _check(opinion: Opinion | Gap | None, comparison: Comparison, assessment: Assessment) -> Checked | Gap | None:
