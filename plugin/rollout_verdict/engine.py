@@ -37,6 +37,7 @@ def judge(evidence: Evidence, policy: Policy, model: Judge | None, redactor: Red
     assessment = rules.judge(evidence, comparison, policy)
     judgement = _ask(model, evidence, comparison, assessment, policy)
     opinion = redactor.tree(judgement.opinion) if judgement else None
+    reply = redactor.text(judgement.reply) if judgement else ""
     checked = _check(opinion, comparison, assessment)
     ruling = decide(assessment, checked, policy)
     gaps = (*evidence.gaps, opinion) if isinstance(opinion, Gap) else evidence.gaps
@@ -53,7 +54,7 @@ def judge(evidence: Evidence, policy: Policy, model: Judge | None, redactor: Red
             evidence=digest(evidence),
             policy=digest(policy),
             prompt=digest(judgement.prompt) if judgement and judgement.prompt else "",
-            reply=digest(judgement.reply) if judgement and judgement.reply else "",
+            reply=digest(reply) if reply else "",
         ),
     )
     return Result(
@@ -64,7 +65,7 @@ def judge(evidence: Evidence, policy: Policy, model: Judge | None, redactor: Red
         usage=judgement.usage if judgement else Usage(),
         redactions=tuple(sorted(redactor.counts.items())),
         prompt=judgement.prompt if judgement else "",
-        reply=redactor.text(judgement.reply) if judgement else "",
+        reply=reply,
     )
 
 

@@ -1,11 +1,15 @@
 """The composition root: settings into the parts that an engine is given. The only module that knows every adapter."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rollout_verdict.adapters import prompts
 from rollout_verdict.core.model.prompt import Budget, Templates
 from rollout_verdict.core.ports import Judge
+from rollout_verdict.core.result import Record
 from rollout_verdict.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from rollout_verdict.adapters.gemini import GeminiJudge
 
 
 def prompt_templates(settings: Settings) -> Templates:
@@ -23,10 +27,10 @@ def prompt_budget(settings: Settings) -> Budget:
     return usual if most is None else Budget(usual=min(usual.usual, most), most=most)
 
 
-def model_judge(settings: Settings) -> Judge | None:
+def model_judge(settings: Settings) -> "GeminiJudge | None":
     """Return the model as a judge, None when there is nothing to authenticate with. Raises SettingsError.
 
-    One for the process: its circuit breaker remembers.
+    One for the process: its circuit breaker remembers. To be closed at its end.
     """
     if not settings.model_configured:
         return None
@@ -52,3 +56,13 @@ def model_judge(settings: Settings) -> Judge | None:
         **{name: value for name, value in given.items() if value is not None},
     )
     return GeminiJudge(prompt_templates(settings), options, load_prices())
+
+
+def recorded_judge(record: Record) -> Judge | None:
+    """Return the judge that answers as the model did back then, None when no model had a part."""
+    if not record.asked:
+        return None
+    from rollout_verdict.adapters.gemini.parse import parse
+    from rollout_verdict.adapters.recorded import RecordedJudge
+
+    return RecordedJudge(record=record, parse=parse)

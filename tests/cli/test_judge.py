@@ -12,9 +12,26 @@ BAD, GOOD, UNCLEAR = BUNDLES / "crash_loop", BUNDLES / "healthy", BUNDLES / "no_
 
 
 def test_a_verdict_is_not_a_failure_of_the_command(run):
-    ran = run("judge", BAD)
+    ran = run("judge", BAD, "--mode", "rules")
     assert (ran.code, ran.err) == (0, "")
     assert "ROLLBACK" in ran.out
+
+
+def test_without_a_key_it_is_said_once_why_no_model_was_asked(run):
+    ran = run("judge", BAD, GOOD)
+    assert ran.code == 0
+    assert ran.err == (
+        "rollout-verdict: no model was asked: there is no API key; set GEMINI_API_KEY to have one judge as well\n"
+    )
+
+
+def test_a_complaint_names_the_bundle(run, tmp_path):
+    """With several bundles a bare file name could be any of them."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/metrics.json").write_text("[")
+    ran = run("judge", GOOD, tmp_path / "b")
+    assert ran.code == 2
+    assert ran.err.startswith(f"rollout-verdict: {tmp_path / 'b'}: metrics.json: ")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.test_golden import BUNDLES
 
 
@@ -40,6 +42,32 @@ def test_a_bundle_never_judged_is_compared_with_the_default_rules(run):
     document = json.loads(run("replay", BUNDLES / "slower", "-o", "json").out)
     assert document["against"] == "the default rules (the bundle has no result.json)"
     assert document["after"]["decision"] == "rollback"
+
+
+def test_a_bundle_never_judged_has_nothing_to_differ_in(run):
+    out = run("replay", BUNDLES / "slower").out
+    assert "nothing changed" in out
+    assert "other policy" not in out
+
+
+def test_the_recorded_mode_counts_unless_another_is_asked_for(run, tmp_path):
+    run("judge", BUNDLES / "healthy", "--save", tmp_path / "b", "--mode", "rules")
+    assert "nothing changed" in run("replay", tmp_path / "b").out
+    assert "other policy than before" in run("replay", tmp_path / "b", "--mode", "auto").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--prompt-version", "v9"), "--prompt-version: prompt version 'v9' is not one of v1"),
+        (("--prompt-version", "v1"), "--prompt-version v1: there is no API key"),
+        (("--prompt-version", "v1", "--mode", "rules"), "--prompt-version: mode rules asks no model"),
+    ],
+)
+def test_a_prompt_that_nobody_would_get_is_told(run, arguments, said):
+    ran = run("replay", BUNDLES / "slower", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
 
 
 def test_options_out_of_range_are_wrong_usage(run):

@@ -97,7 +97,9 @@ def replay(
     bundle: Bundle,
     *,
     output: Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="Form of the result.")] = "text",
-    mode: ModeOption = "auto",
+    mode: Annotated[
+        ModeName | None, typer.Option(help="As for judge; the mode of the recorded result if not given.")
+    ] = None,
     model: ModelOption = "",
     prompt_version: Annotated[str, typer.Option(metavar="V", help="Version of the prompt files, as v1.")] = "",
     min_confidence: Annotated[
@@ -112,25 +114,22 @@ def replay(
     require: Annotated[list[Source] | None, typer.Option(help="A source without which nothing is promoted.")] = None,
     extra_prompt: Annotated[str, typer.Option(metavar="TEXT", help="Your own words to the model.")] = "",
 ) -> None:
-    """Judge a bundle again with another model, prompt or policy, and show what changed."""
-    from dataclasses import replace
-
+    """Judge a bundle again, by its recorded reply or with another model, prompt or policy; show what changed."""
+    from rollout_verdict.cli.input import with_prompt
     from rollout_verdict.cli.judging import replayed, settings_for
     from rollout_verdict.core.policy import Mode, Policy
     from rollout_verdict.core.values import SourceKind
 
     policy = Policy(
-        mode=Mode(mode),
         min_confidence=min_confidence,
         override_confidence=override_confidence,
         model_may_override=model_may_override,
         required_sources=tuple(sorted({SourceKind(name) for name in require or ()})),
         extra_prompt=extra_prompt,
     )
-    settings = settings_for(model, mode)
-    if prompt_version:
-        settings = replace(settings, prompt_version=prompt_version)
-    sys.stdout.write(replayed(bundle, policy, settings, output))
+    settings = with_prompt(settings_for(model, mode or ""), prompt_version, mode or "")
+    afresh = bool(model or prompt_version or extra_prompt)
+    sys.stdout.write(replayed(bundle, policy, settings, output, mode=Mode(mode) if mode else None, afresh=afresh))
 
 
 @app.command()

@@ -17,16 +17,16 @@ from rollout_verdict.settings import Settings
 def demo(settings: Settings, policy: Policy, output: Path | None) -> Iterator[str]:
     """Judge the examples one by one; yields text for stdout. Reports go to ``output``, ``./out`` if it is None."""
     folder = _writable(output)
-    model = judging.model_for(settings, policy)
-    for bundle in sorted(examples_folder().iterdir()):
-        if not (bundle / "case.json").is_file():
-            continue
-        result = judging.judge_path(bundle, policy, model, settings)
-        page = folder / f"{bundle.name}.html"
-        page.write_text(html.render(result), encoding="utf-8")
-        yield f"== {bundle.name}: {result.verdict.decision.value}\n\n"
-        yield judging.rendered([result], "text")
-        yield f"\n{_asked(result, settings, policy)}\nreport: {page}\n\n"
+    with judging.model_for(settings, policy) as model:
+        for bundle in sorted(examples_folder().iterdir()):
+            if not (bundle / "case.json").is_file():
+                continue
+            result = judging.judge_path(bundle, policy, model, settings)
+            page = folder / f"{bundle.name}.html"
+            page.write_text(html.render(result), encoding="utf-8")
+            yield f"== {bundle.name}: {result.verdict.decision.value}\n\n"
+            yield judging.rendered([result], "text")
+            yield f"\n{_asked(result, settings, policy)}\nreport: {page.resolve()}\n\n"
 
 
 def _asked(result: Result, settings: Settings, policy: Policy) -> str:

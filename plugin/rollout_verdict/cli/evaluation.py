@@ -83,10 +83,10 @@ def expected_verdict(case: Path) -> str:
 
 def judge_cases(cases: Sequence[Path], policy: Policy, settings: Settings, jobs: int) -> list[Judged]:
     """Judge every case, in ``jobs`` processes where no model is asked. A case that cannot be read ends as an error."""
-    model = model_for(settings, policy)
-    if model is not None or jobs == 1 or len(cases) == 1:
-        verdicts: Iterator[Judged] = (_judged(case, policy, settings, model) for case in cases)
-        return list(terminal.counted(verdicts, len(cases), "judged"))
+    with model_for(settings, policy) as model:
+        if model is not None or jobs == 1 or len(cases) == 1:
+            verdicts: Iterator[Judged] = (_judged(case, policy, settings, model) for case in cases)
+            return list(terminal.counted(verdicts, len(cases), "judged"))
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         size = max(1, min(8, len(cases) // (4 * jobs)))
         several = pool.map(_judged, cases, *zip(*[(policy, settings)] * len(cases), strict=True), chunksize=size)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from rollout_verdict.adapters import prompts
 from rollout_verdict.settings import Settings
 
 
@@ -19,6 +20,23 @@ def with_model(settings: Settings, model: str, mode: str) -> Settings:
     if not settings.model_configured:
         raise InputError(f"--model {model}: there is no API key; set GEMINI_API_KEY, or leave --model out")
     return replace(settings, models=(model,))
+
+
+def with_prompt(settings: Settings, version: str, mode: str) -> Settings:
+    """Return settings with the prompt version a person named. Raises InputError where no model would get it."""
+    if not version:
+        return settings
+    try:
+        prompts.load(version)
+    except ValueError as error:
+        raise InputError(f"--prompt-version: {error}") from error
+    if mode == "rules":
+        raise InputError("--prompt-version: mode rules asks no model; leave one of the two out")
+    if not settings.model_configured:
+        raise InputError(
+            f"--prompt-version {version}: there is no API key; set GEMINI_API_KEY, or leave --prompt-version out"
+        )
+    return replace(settings, prompt_version=version)
 
 
 def examples_folder() -> Path:

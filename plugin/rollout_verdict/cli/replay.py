@@ -3,7 +3,7 @@
 from typing import Any
 
 from rollout_verdict.core.quote import visible
-from rollout_verdict.core.values import Finding, Verdict
+from rollout_verdict.core.values import Finding, Gap, SourceKind, Verdict
 
 FIELDS = ("decision", "score", "confidence", "decided_by", "row", "reason")
 
@@ -19,11 +19,15 @@ def difference(before: Verdict, after: Verdict) -> dict[str, Any]:
         pair = [getattr(before.digests, name), getattr(after.digests, name)]
         if pair[0] != pair[1]:
             changed[f"{name} digest"] = pair
+    if gone := [gap for gap in before.gaps if gap not in after.gaps]:
+        changed["gaps gone"] = gone
+    if came := [gap for gap in after.gaps if gap not in before.gaps]:
+        changed["gaps new"] = came
     old, new = _findings(before), _findings(after)
-    if gone := sorted(old.keys() - new.keys()):
-        changed["findings gone"] = [old[key] for key in gone]
-    if came := sorted(new.keys() - old.keys()):
-        changed["findings new"] = [new[key] for key in came]
+    if lost := sorted(old.keys() - new.keys()):
+        changed["findings gone"] = [old[key] for key in lost]
+    if found := sorted(new.keys() - old.keys()):
+        changed["findings new"] = [new[key] for key in found]
     return changed
 
 
@@ -37,6 +41,10 @@ def told(before: Verdict, after: Verdict, source: str) -> str:
             lines.append(
                 f"  {name.replace('findings', 'finding')}: {finding.severity.value} {judge}: {visible(finding.summary)}"
             )
+    for name in ("gaps gone", "gaps new"):
+        lines += [f"  {name.replace('gaps', 'gap')}: {_why(gap)}" for gap in changed.get(name, ())]
+    unanswered = [gap for gap in after.gaps if gap.source is SourceKind.MODEL and gap in before.gaps]
+    lines += [f"  gap as before: {_why(gap)}" for gap in unanswered]
     digests = [name.removesuffix(" digest") for name in changed if name.endswith(" digest")]
     lines.append(
         f"  other {', '.join(digests)} than before" if digests else "  same evidence, policy, prompt and reply"
@@ -52,6 +60,10 @@ def _findings(verdict: Verdict) -> dict[tuple[str, str, str, str], tuple[str, Fi
         for opinion in verdict.opinions
         for finding in opinion.findings
     }
+
+
+def _why(gap: Gap) -> str:
+    return visible(f"{gap.what}: {gap.reason}" + (f" ({gap.hint})" if gap.hint else ""))
 
 
 def _shown(value: object) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rollout_verdict.core.comparison import Comparison
 from rollout_verdict.core.evidence import Evidence
-from rollout_verdict.core.values import Explanation, Usage, Verdict
+from rollout_verdict.core.values import Explanation, Gap, SourceKind, Usage, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,3 +24,23 @@ class Result:
     warnings: tuple[str, ...] = ()
     prompt: str = ""
     reply: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is kept of an earlier judgement: its verdict, and the texts exchanged with the model, "" where none was."""
+
+    verdict: Verdict
+    usage: Usage
+    prompt: str
+    reply: str
+
+    @property
+    def model_gap(self) -> Gap | None:
+        """The gap that stood for the model's opinion, None where there was an opinion or nobody was asked."""
+        return next((gap for gap in reversed(self.verdict.gaps) if gap.source is SourceKind.MODEL), None)
+
+    @property
+    def asked(self) -> bool:
+        """Whether a model had a part: it was asked, or was to be asked and could not."""
+        return bool(self.verdict.digests.prompt) or self.model_gap is not None

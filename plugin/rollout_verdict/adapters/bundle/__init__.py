@@ -5,7 +5,7 @@ read here is foreign: files and sizes are guarded in ``files``, shapes checked i
 """
 
 from rollout_verdict.adapters.bundle.files import BundleError, Limits
-from rollout_verdict.adapters.bundle.read import read_bundle, read_verdict
+from rollout_verdict.adapters.bundle.read import read_bundle, read_record, read_verdict
 from rollout_verdict.adapters.bundle.write import write_bundle
 
-__all__ = ["BundleError", "Limits", "read_bundle", "read_verdict", "write_bundle"]
+__all__ = ["BundleError", "Limits", "read_bundle", "read_record", "read_verdict", "write_bundle"]

@@ -14,6 +14,7 @@ from rollout_verdict.adapters.bundle.files import (
 )
 from rollout_verdict.adapters.bundle.logs import read_logs, readable, some
 from rollout_verdict.core.evidence import Evidence, MetricEvidence, TemplateDiff
+from rollout_verdict.core.result import Record
 from rollout_verdict.core.values import Gap, Pair, RolloutRef, Side, SourceKind, Verdict, Window
 
 Files = dict[str, Path]
@@ -33,11 +34,26 @@ def read_bundle(path: Path, limits: Limits = DEFAULT_LIMITS) -> Evidence:
         return _read(path, files, limits)
 
 
-def read_verdict(path: Path, limits: Limits = DEFAULT_LIMITS) -> Verdict | None:
-    """Return the verdict in the bundle's ``result.json``, None when it was never judged. Raises BundleError."""
+def read_record(path: Path, limits: Limits = DEFAULT_LIMITS) -> Record | None:
+    """Return the earlier judgement that the bundle keeps, None when it was never judged. Raises BundleError."""
     with open_files(path, limits) as files:
         content = read_document(files, "result.json", limits)
-        return None if content is None else schema.verdict("result.json", content)
+        if content is None:
+            return None
+        result = schema.result("result.json", content)
+        prompt, reply = (read_document(files, name, limits) or b"" for name in ("prompt.txt", "reply.json"))
+        return Record(
+            verdict=result.verdict,
+            usage=result.usage,
+            prompt=prompt.decode("utf-8", "replace"),  # bytes that are no text do not have the recorded digest
+            reply=reply.decode("utf-8", "replace"),
+        )
+
+
+def read_verdict(path: Path, limits: Limits = DEFAULT_LIMITS) -> Verdict | None:
+    """Return the verdict in the bundle's ``result.json``, None when it was never judged. Raises BundleError."""
+    record = read_record(path, limits)
+    return None if record is None else record.verdict
 
 
 def _read(path: Path, files: Files, limits: Limits) -> Evidence:

@@ -32,7 +32,7 @@ from rollout_verdict.core.evidence import (
     TemplateDiff,
 )
 from rollout_verdict.core.metrics.series import parse_metrics
-from rollout_verdict.core.values import Pair, Verdict, Window
+from rollout_verdict.core.values import Pair, Usage, Verdict, Window
 
 T = TypeVar("T")
 
