@@ -123,6 +123,27 @@ def test_unknown_keys_are_a_warning_unless_strict():
     assert warnings == ('unknown configuration key ignored: "colour"',)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model": "hunter2" * 40},
+        {"stableLabel": "hunter2" * 1000},
+        {"requiredSources": ["hunter2" * 10]},
+        {"containers": {"include": ["hunter2" * 50]}},
+        {"strict": True, "hunter2" * 10: 1},
+    ],
+)
+def test_of_a_long_value_no_part_is_shown(config):
+    """It may be a secret, and those who redact secrets look for whole ones."""
+    assert "hunter2" not in problem(config)
+    assert "a value that is not shown" in problem(config)
+
+
+def test_of_a_long_unknown_key_no_part_is_shown():
+    _, (warning,) = read_configuration({"hunter2" * 10: 1})
+    assert warning == "unknown configuration key ignored: a value that is not shown"
+
+
 def test_null_is_not_set():
     assert read_configuration({"mode": None, "colour": None}) == (Configuration(), ())
 
@@ -136,7 +157,29 @@ def test_durations(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "5 s", "s", "-5s", "1d", "5s5", "٣s", "0s", 0, -1, True, None, [], float("nan"), float("inf")]
+    "text",
+    [
+        "",
+        "5",
+        "5 s",
+        "s",
+        "-5s",
+        "1d",
+        "5s5",
+        "٣s",
+        "0s",
+        0,
+        -1,
+        True,
+        None,
+        [],
+        float("nan"),
+        float("inf"),
+        31_536_001,
+        1e300,
+        "999999999h",
+        10**400,
+    ],
 )
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError, match="a duration such as"):

@@ -263,6 +263,7 @@ KEYS: Mapping[str, str] = {to_camel(name): name for name in Configuration.model_
 # Keys whose values may be secrets are never shown, and neither is a long text.
 _NEVER_SHOWN = frozenset({"agentUrl", "githubUrl", "extraPrompt", "prometheus", "bundle"})
 _SHOWN = 40
+_HIDDEN = "a value that is not shown"
 _WITHOUT_EFFECT = ("analysisMode", "podName")
 
 
@@ -272,7 +273,7 @@ def read_configuration(data: object) -> tuple[Configuration, tuple[str, ...]]:
         raise InvalidConfigurationError("the configuration must be an object of keys and values")
     found = {key: value for key, value in data.items() if value is not None}
     unknown = sorted(str(key) for key in found if key not in KEYS)
-    named = ", ".join(json.dumps(key[:_SHOWN]) for key in unknown[:5])
+    named = ", ".join(_shown(key) for key in unknown[:5])
     if unknown and found.get("strict") is True:
         raise InvalidConfigurationError(f"unknown configuration key: {named}; known are {', '.join(KEYS)}")
     try:
@@ -293,8 +294,13 @@ def _told(error: ValidationError) -> str:
         return expected
     value = first.get("input")
     harmless = isinstance(value, str | int | float) and str(first["loc"][0]) not in _NEVER_SHOWN
-    shown = json.dumps(value, ensure_ascii=False)[:_SHOWN] if harmless else "a value that is not shown"
-    return f"{where} is {shown}; expected: {expected}"
+    return f"{where} is {_shown(value) if harmless else _HIDDEN}; expected: {expected}"
+
+
+def _shown(value: str | float) -> str:
+    """Return a value as JSON, unless it is long: half of a secret would not be found by those who redact whole ones."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else _HIDDEN
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Durations as people write them in Kubernetes: "90s", "1h30m", "500ms", or a plain number of seconds."""
 
-import math
 import re
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)", re.ASCII)
-EXPECTED = 'a duration such as "90s", "5m" or "1h30m", or a number of seconds'
+# A year: longer than anything that is measured, and short enough for any clock to be moved by.
+_LONGEST_S = 365 * 86400.0
+EXPECTED = 'a duration such as "90s", "5m" or "1h30m", or a number of seconds, at most a year'
 
 
 def parse_duration(value: object) -> float:
@@ -22,6 +23,6 @@ def parse_duration(value: object) -> float:
             raise ValueError(EXPECTED) from None
     else:
         raise ValueError(EXPECTED)  # noqa: TRY004 -- one error for everything that is not a duration
-    if not (math.isfinite(seconds) and seconds > 0):
+    if not 0 < seconds <= _LONGEST_S:  # which no NaN is
         raise ValueError(EXPECTED)
     return seconds
