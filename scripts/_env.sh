@@ -1,6 +1,7 @@
 # Sourced by the other scripts: makes .venv from a lock file, once, and leaves it alone while the lock is the same.
 # After the first time nothing here needs the network.
 set -eu
+CALLER=$PWD
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 cd "$ROOT"
 VENV="$ROOT/.venv"

@@ -1,6 +1,8 @@
 """``demo``: works from a bare clone, writes reports, says whether Gemini had a part."""
 
 import stat
+import subprocess
+from pathlib import Path
 
 from rollout_verdict.cli.demo import _asked
 from rollout_verdict.core.policy import Mode, Policy
@@ -30,6 +32,16 @@ def test_where_nothing_can_be_written_a_temporary_folder_is_named(run, tmp_path,
     assert ran.code == 0
     assert "rollout-verdict-demo-" in ran.out
     assert ran.out.count("Gemini was not asked: mode is rules.") == 2
+
+
+def test_the_script_works_from_elsewhere(tmp_path):
+    """Relative folders are the caller's, and the paths that are told lead to the reports from anywhere."""
+    script = Path(__file__).resolve().parents[2] / "scripts/demo"
+    ran = subprocess.run(
+        [script, "--mode", "rules", "--output", "reports"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert f"report: {tmp_path / 'reports' / 'bad.html'}\n" in ran.stdout
+    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["bad.html", "good.html"]
 
 
 def test_a_folder_that_was_asked_for_is_not_replaced(run, tmp_path):

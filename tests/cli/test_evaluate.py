@@ -64,6 +64,19 @@ def test_scores_as_text(run, cases):
     assert "xa-002: promote, expected rollback (subtle): No harm found" in out
 
 
+def test_the_words_of_the_text_are_explained_once(run, cases):
+    out = run("evaluate", cases / "xb-001", "--mode", "rules").out
+    for word in ("false promote", "false rollback", "undecided", "unsafe promote", "group"):
+        assert out.count(f"\n{word}: ") == 1
+    assert "unsafe promote: promoted, where the label says that there is too little to judge by" in out
+
+
+def test_cases_without_labels_are_told(run):
+    ran = run("evaluate", BUNDLES / "healthy", "--mode", "rules")
+    assert (ran.code, ran.out) == (2, "")
+    assert "no case has a label, so that there is nothing to score; put expected.verdict into" in ran.err
+
+
 def test_predictions_are_a_line_a_case(run, cases, tmp_path):
     run("evaluate", cases, "--mode", "rules", "--jobs", "1", "--predictions", tmp_path / "p.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
@@ -131,7 +144,9 @@ def test_grouping_scores(run, tmp_path):
     report = json.loads(run("evaluate", tmp_path, "-o", "json").out)
     assert (report["total"], report["correct"]) == (10, 10)
     assert report["systems"]["Tiny"]["ga"] == report["mean_fga"] == 1.0
-    assert "Tiny" in run("evaluate", tmp_path).out
+    out = run("evaluate", tmp_path).out
+    assert "Tiny" in out
+    assert (out.count("\nGA: "), out.count("\nFGA: ")) == (1, 1)
 
 
 @pytest.mark.parametrize("content", ["", "a\tb\n1\t2", "event_id\tcontent\nE1", "event_id\tcontent"])

@@ -43,6 +43,11 @@ def test_a_smaller_budget_makes_a_smaller_prompt(run, monkeypatch):
     assert len(run("prompt", BUNDLES / "new_errors").out) <= len(whole)
 
 
+def test_the_version_as_an_option(run):
+    ran = run("--version")
+    assert (ran.code, ran.out, ran.err) == (0, "rollout-verdict 0.1.0\n", "")
+
+
 def test_the_version_names_the_prompt_files(run):
     about = json.loads(run("version").out)
     assert about["version"] == "0.1.0"

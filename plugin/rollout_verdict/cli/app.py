@@ -36,6 +36,32 @@ class Source(StrEnum):
     DIFF = "diff"
 
 
+def _print_version(*, wanted: bool) -> None:
+    if not wanted:
+        return
+    from rollout_verdict import __version__
+
+    sys.stdout.write(f"rollout-verdict {__version__}\n")
+    raise typer.Exit
+
+
+@app.callback()
+def _common(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda value: _print_version(wanted=value),
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Decides, and explains, whether a canary goes on."""
+    del version  # the callback has dealt with it
+
+
 @app.command()
 def demo(
     *,

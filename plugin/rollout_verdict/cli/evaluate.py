@@ -29,6 +29,11 @@ def evaluated(folder: Path, mode: str, predictions: Path | None, output: str, jo
         except OSError as error:
             raise InputError(f"--predictions {predictions}: {error.strerror}") from error
     scored = evaluation.scored(cases, judged)
+    if not scored and predictions is None:
+        raise InputError(
+            f"{folder}: no case has a label, so that there is nothing to score; put expected.verdict into each "
+            "case.json, or give --predictions FILE.jsonl for the verdicts alone"
+        )
     return _json(evaluation.report(scored)) if output == "json" else evaluation.told(scored)
 
 

@@ -22,6 +22,13 @@ from rollout_verdict.core.ports import Judge
 from rollout_verdict.core.quote import visible
 from rollout_verdict.settings import Settings
 
+WORDS = (
+    "false promote: promoted, where the label says rollback",
+    "false rollback: rolled back, where the label says promote",
+    "undecided: inconclusive, where the label says promote or rollback",
+    "unsafe promote: promoted, where the label says that there is too little to judge by",
+    "group: cases of one run or service, which stand and fall together; the intervals allow for that",
+)
 BROKEN = "error"  # instead of a verdict, for a case that cannot be read
 
 
@@ -158,7 +165,7 @@ def told(cases: Sequence[Scored]) -> str:
         lines += [
             visible(f"  {one.case}: {one.verdict}, expected {one.expected} ({one.kind}): {one.reason}") for one in wrong
         ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *WORDS]) + "\n"
 
 
 def _judged(case: Path, policy: Policy, settings: Settings, model: Judge | None = None) -> Judged:

@@ -82,6 +82,8 @@ def line_text(report: dict[str, Any]) -> str:
     for name, one in report["systems"].items():
         lines.append(f"{visible(name):<16} {one['ga']:>6.3f} {one['fga']:>6.3f}   {one['groups']} / {one['events']}")
     lines.append(f"{'mean':<16} {report['mean_ga']:>6.3f} {report['mean_fga']:>6.3f}")
+    lines += ["", "GA: share of lines whose group holds exactly the lines of one event, the labelled one"]
+    lines += ["FGA: harmonic mean of precision and recall over groups; a group is right if it holds exactly one event"]
     return "\n".join(lines) + "\n"
 
 
