@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollout_verdict.wire import gob, gob_types
+from rollout_verdict.wire import gob, gob_readers, gob_types
 from rollout_verdict.wire.errors import BadValueError, RemoteProtocolError
 from rollout_verdict.wire.gob import NEED_DATA, NOTHING, Decoder, Named, Only
 from tests.rpc import gob_client as c
@@ -417,6 +417,62 @@ def test_nesting_is_bounded(only):
     with pytest.raises(BadValueError, match="nested deeper"):
         decoder.next_value(only)
     assert decoder.next_value(only) is not NEED_DATA, "the bound is counted anew for each value"
+
+
+def test_descriptions_are_bounded_in_bytes(monkeypatch):
+    monkeypatch.setattr(gob, "MAX_DESCRIPTIONS", 100)
+    one = struct_description(65, ("N" * 40, 2))
+    two = struct_description(66, ("N" * 40, 2))
+    assert decoded(one) == []
+    assert "more than 100 bytes of descriptions" in str(broken(one + two))
+
+
+@pytest.mark.parametrize("room", [99, 100, 101])
+def test_a_description_may_fill_the_room_to_the_last_byte(monkeypatch, room):
+    content = struct_description(65, ("N" * 40, 2))
+    size = len(content) - 3  # without length and id
+    monkeypatch.setattr(gob, "MAX_DESCRIPTIONS", size + room - 100)
+    if room < 100:
+        assert "bytes of descriptions" in str(broken(content))
+    else:
+        assert decoded(content + message(65, b"\x01\x02\0")) == [{"N" * 40: 1}]
+
+
+PARTS = (
+    struct_description(65, ("Many", 66), ("Pairs", 67))
+    + slice_description(66, 68)
+    + description(67, 4, b"\x01" + c.sint(6), b"\x01" + c.sint(68))
+)
+PARTS += struct_description(68)
+
+
+@pytest.mark.parametrize(
+    "value", [b"\x01\x0b" + b"\0" * 11 + b"\0", b"\x02\x0b" + b"\x01k\0" * 11 + b"\0"], ids=["list", "map"]
+)
+def test_what_a_value_is_made_into_is_bounded(monkeypatch, value):
+    monkeypatch.setattr(gob_readers, "MAX_PARTS", 10)
+    decoder = Decoder()
+    decoder.receive_data(PARTS + message(65, value) * 2 + message(65, b"\x01\x09" + b"\0" * 9 + b"\0") * 3)
+    with pytest.raises(BadValueError, match="more than 10 parts"):
+        decoder.next_value()
+    assert decoder.next_value(NOTHING) is None, "what is passed over is made into nothing"
+    for _ in range(3):
+        assert decoder.next_value() == {"Many": [{}] * 9}, "the bound is counted anew for each value"
+
+
+def test_a_value_in_a_great_many_pieces_is_refused():
+    """Each piece has the value read from its start: without a bound that is quadratic."""
+    described = struct_description(65, *((f"F{number}", 8) for number in range(2000)))
+    piece = message(2, b"\x02\0\x02\x01\x01a")
+    assert decoded(described + message(65, b"\x01\x01a") + piece * 200) == []
+    assert "too many pieces" in str(broken(described + message(65, b"\x01\x01a") + piece * 1999))
+
+
+@pytest.mark.parametrize("only", [None, NOTHING])
+def test_a_struct_may_end_with_a_zero_of_any_length(only):
+    """As in Go, where the end is a zero, however it is written."""
+    wanted = [{"Value": 1}] if only is None else [None]
+    assert decoded(NODE + message(65, b"\x02\x02\xff\0"), only) == wanted
 
 
 def ladder(height):

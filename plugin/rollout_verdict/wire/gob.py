@@ -19,6 +19,7 @@ from rollout_verdict.wire.gob_readers import NOTHING, Named, Only, Readers
 from rollout_verdict.wire.gob_types import (
     BUILTIN_TYPES,
     FIRST_USER_TYPE,
+    MAX_DESCRIPTIONS,
     MAX_MESSAGE,
     MAX_TYPES,
     MAX_UINT_BYTES,
@@ -43,6 +44,9 @@ class NeedData:
 
 
 NEED_DATA: Final = NeedData()
+# Bytes of a value that may be read in vain, because its next piece was missing: each piece has the value read from its
+# start. Argo's values have one piece of 30 bytes before the one that completes them.
+_MAX_IN_VAIN = 1 << 20
 
 
 class _NeedMessageError(Exception):
@@ -58,13 +62,14 @@ class _Value:
     them; ``described`` maps the position of a description inside ``data`` that has been read to the position after it.
     """
 
-    __slots__ = ("data", "described", "start", "type_id")
+    __slots__ = ("data", "described", "in_vain", "start", "type_id")
 
     def __init__(self, type_id: int, data: bytes, start: int) -> None:
         self.type_id = type_id
         self.data = data
         self.start = start
         self.described: dict[int, int] = {}
+        self.in_vain = 0
 
 
 _NO_VALUE: Final = _Value(-1, b"", 0)
@@ -73,12 +78,14 @@ _NO_VALUE: Final = _Value(-1, b"", 0)
 class Decoder:
     """One direction of one stream.
 
-    Memory: at most MAX_MESSAGE of input for a message or a value, and what is made of it. The worst case is a list of
-    empty structs, one byte each, at 72 bytes a piece in memory.
+    Memory: at most MAX_MESSAGE of input for a message or a value, MAX_PARTS that are made of it, and what
+    MAX_DESCRIPTIONS describe. Time: a value is read from its start again with each of its pieces, but no more than
+    twice its length, or _MAX_IN_VAIN, is read in vain.
     """
 
     def __init__(self) -> None:
         self._types: dict[int, GobType] = dict(BUILTIN_TYPES)
+        self._room = MAX_DESCRIPTIONS
         self._readers = Readers(self._types, self._type_sequence)
         self._rest = bytearray()  # an unfinished message
         self._need = 0  # bytes without which looking at it again is no use
@@ -166,6 +173,9 @@ class Decoder:
         try:
             result, position = self._readers.read(value.type_id, only, value.data, value.start)
         except _NeedMessageError:
+            value.in_vain += len(value.data)
+            if value.in_vain > max(_MAX_IN_VAIN, 2 * len(value.data)):
+                raise RemoteProtocolError("a gob value in too many pieces") from None
             return NEED_DATA
         if position > len(value.data):
             raise IndexError
@@ -181,17 +191,21 @@ class Decoder:
             raise RemoteProtocolError(f"type {type_id} is described twice")
         if len(self._types) >= MAX_TYPES:
             raise RemoteProtocolError(f"more than {MAX_TYPES} types in a stream")
+        content = data[position : position + self._room]
         try:
-            wire_type, position = self._readers.read(WIRE_TYPE, None, data, position)
-            data[position - 1]  # the last byte must be there
+            wire_type, size = self._readers.read(WIRE_TYPE, None, content, 0)
+            content[size - 1]  # the last byte must be there
         except IndexError:
+            if len(content) == self._room:
+                raise RemoteProtocolError(f"more than {MAX_DESCRIPTIONS} bytes of descriptions in a stream") from None
             raise RemoteProtocolError(f"the description of type {type_id} is cut off") from None
         except BadValueError as error:
             raise RemoteProtocolError(f"the description of type {type_id}: {error}") from None
         if len(wire_type) != 1:
             raise RemoteProtocolError(f"type {type_id} is described as {len(wire_type)} kinds, not as one")
         self._types[type_id] = _described(*wire_type.popitem())
-        return position
+        self._room -= size
+        return position + size
 
     def _type_sequence(self, data: bytes, position: int) -> tuple[int, int]:
         """Read descriptions up to the id of an interface's concrete type (decoder.go decodeTypeSequence)."""

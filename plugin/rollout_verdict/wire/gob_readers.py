@@ -7,6 +7,7 @@ no reader needs to look for the end, and every turn of a loop eats at least a by
 Source: Go ``encoding/gob`` ``doc.go`` ("Encoding Details"), ``decode.go``.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +22,7 @@ from rollout_verdict.wire.gob_types import (
     INTERFACE,
     MAX_DEPTH,
     MAX_NAME,
+    MAX_PARTS,
     STRING,
     UINT,
     WIRE_TYPE,
@@ -121,13 +123,15 @@ class Readers:
         self._skippers: dict[int, tuple[Skipper, int]] = {}
         self._building: set[object] = set()  # what is being made further up: recursion ends there
         self._depth = 0
+        self._parts: float = math.inf  # that the value being read may still be made into
 
     def read(self, type_id: int, only: Only | None, data: bytes, position: int) -> tuple[Any, int]:
         """Read a whole value: what follows a type id. Raises BadValueError, or IndexError past the end."""
-        outer = self._depth  # descriptions of types are read in the middle of values
+        outer = self._depth, self._parts  # descriptions of types are read in the middle of values
         reader, self._depth = self._reader(type_id, only)
+        self._parts = MAX_PARTS
         value, position = reader(data, self._first(type_id, data, position))
-        self._depth = outer
+        self._depth, self._parts = outer
         return value, position
 
     def _first(self, type_id: int, data: bytes, position: int) -> int:
@@ -182,6 +186,11 @@ class Readers:
         if self._depth > MAX_DEPTH:
             raise BadValueError(f"a gob value nested deeper than {MAX_DEPTH}")
 
+    def _spend(self, parts: int) -> None:
+        self._parts -= parts
+        if self._parts < 0:
+            raise BadValueError(f"a gob value of more than {MAX_PARTS} parts")
+
     def _make_reader(self, type_id: int, only: Only | None, level: int) -> tuple[Reader, int]:
         if only is NOTHING and type_id != INTERFACE:
             skip, height = self._skipper(type_id, level)
@@ -223,12 +232,13 @@ class Readers:
             field = -1
             while True:
                 delta = data[position]
-                if delta == 0:
-                    return value, position + 1
                 if delta < 128:
                     position += 1
                 else:
                     delta, position = read_uint(data, position)
+                if delta == 0:
+                    self._spend(len(value))
+                    return value, position
                 field += delta
                 if field >= count:
                     raise BadValueError(f"field {field} of a struct of {count}")
@@ -246,6 +256,7 @@ class Readers:
 
         def read_list(data: bytes, position: int) -> tuple[list[Any], int]:
             count, position = _read_count(data, position, length)
+            self._spend(count)
             value = []
             for _ in range(count):
                 item, position = element(data, position)
@@ -261,6 +272,7 @@ class Readers:
 
         def read_map(data: bytes, position: int) -> tuple[Any, int]:
             count, position = _read_count(data, position, None)
+            self._spend(count)
             pairs = []
             for _ in range(count):
                 key, position = read_key(data, position)
@@ -346,12 +358,12 @@ class Readers:
             field = -1
             while True:
                 delta = data[position]
-                if delta == 0:
-                    return position + 1
                 if delta < 128:
                     position += 1
                 else:
                     delta, position = read_uint(data, position)
+                if delta == 0:
+                    return position
                 field += delta
                 if field >= count:
                     raise BadValueError(f"field {field} of a struct of {count}")

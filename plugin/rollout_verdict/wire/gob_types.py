@@ -20,6 +20,11 @@ FIRST_USER_TYPE = 64
 MAX_MESSAGE = 16 << 20
 # An AnalysisRun needs about 200 types, all of Kubernetes about 1500.
 MAX_TYPES = 4096
+# Bytes of descriptions in a stream: a hundred for each of MAX_TYPES, as Kubernetes' types have.
+MAX_DESCRIPTIONS = 512 << 10
+# Elements and fields that one value may be made into, at about 100 to 250 bytes each in Python. What we want of an
+# AnalysisRun has a few thousand.
+MAX_PARTS = 1 << 18
 # Levels of containers in containers. A pod template inside a Job metric inside an AnalysisRun has about 20.
 # Each level is a Python frame or two, and Python allows 1000.
 MAX_DEPTH = 200
