@@ -106,7 +106,8 @@ class MetricCheck:
     shift divided by the stable level (None when that is 0), ``strength`` the shift in units of the yardstick (the
     spread between stable pods or windows). ``method`` names the test that decided. ``severity`` is FAIL for harm,
     WARN for a doubtful or secondary one, INFO otherwise. ``reason`` says it in words with the numbers. ``trend`` holds
-    up to 40 means over time for a spark line or chart, as (unix seconds, value).
+    up to 40 means over time for a spark line or chart, as (unix seconds, value). ``levels`` are the two numbers that
+    ``reason`` tells and the test compared, in the metric's unit; None where it compared something else than levels.
     """
 
     id: str
@@ -125,6 +126,7 @@ class MetricCheck:
     method: str
     reason: str
     trend: Pair[tuple[tuple[float, float], ...]]
+    levels: Pair[float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,17 @@
 import pytest
 
 from rollout_verdict.core.comparison import Interval
-from rollout_verdict.core.explanation.amounts import amount, chance, change, count, duration, span
+from rollout_verdict.core.explanation.amounts import (
+    amount,
+    chance,
+    change,
+    count,
+    duration,
+    number,
+    relative,
+    span,
+    times,
+)
 
 INF = float("inf")
 
@@ -27,6 +37,9 @@ INF = float("inf")
         (1_234_567, "count", "1,234,567"),
         (1234.5, "", "1,234"),
         (1e300, "", "1e+300"),
+        (0.00005, "cores", "0.00005 cores"),
+        (1e-84, "ratio", "<0.000001 %"),
+        (0.000951, "seconds", "951 µs"),
         (2.227, "queries_per_second", "2.23 queries/s"),
         (INF, "ratio", "∞"),
         (-INF, "s", "−∞"),
@@ -36,6 +49,28 @@ INF = float("inf")
 def test_amounts_read_well(value, unit, shown):
     """Three digits that matter and a unit a person uses; a foreign unit is bounded and harmless."""
     assert amount(value, unit) == shown
+
+
+def test_more_digits_tell_near_values_apart():
+    """As on the axis of a nearly constant series."""
+    assert [amount(value, "s", digits=6) for value in (1.00011, 1.00012)] == ["1.00011 s", "1.00012 s"]
+    assert [amount(value, "x", digits=5) for value in (12.3456, 1234.56)] == ["12.346 x", "1,234.56 x"]
+    assert number(-0.000012345, 4) == "-0.00001234"
+
+
+def test_levels_are_compared_in_words():
+    """Percent up to ten times, then a factor; nothing where stable has no level to compare with."""
+    assert relative(1.09, 1.0) == "+9 %"
+    assert relative(0.04, 1.0) == "−96 %"
+    assert relative(1300.0, 1.0) == "× 1,300"
+    assert (relative(1.0, 0.0), relative(-1.0, 1.0), relative(1.0, float("nan"))) == ("", "", "")
+
+
+def test_factors_are_rounded_down_to_what_holds():
+    """An interval's end is a bound: at least so many times."""
+    assert [times(one) for one in (1.0, 1.9, 83.7, 107.0, 9999.0, 1e9, INF)] == [
+        *("1", "1", "80", "100", "9,000", "1,000,000", "1,000,000")
+    ]
 
 
 @pytest.mark.parametrize(

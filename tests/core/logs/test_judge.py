@@ -42,7 +42,9 @@ def test_a_new_error_is_harm(trouble):
     result = judged(SERVED, pattern("checkout broke", (0, 0), (30,), **trouble))
     one = change(result, "checkout broke")
     assert (one.id, one.outcome, one.severity, one.significant) == ("l1", LogOutcome.NEW, Severity.FAIL, True)
-    assert one.reason.startswith("new: 30 on the canary (1 of 1 pods), 0 on stable (0 of 2 pods)")
+    assert one.reason.startswith("new ")
+    assert "message: 30 on the canary (1 of 1 pod), 0 on stable (0 of 2 pods), 9 against 0 a minute" in one.reason
+    assert one.reason.endswith("times as often (q < 0.001)")
 
 
 def test_a_risen_error_is_harm():
@@ -202,7 +204,7 @@ def test_an_everyday_message_gone_without_replacement():
     """A step of every request that the canary never takes."""
     result = judged(SERVED, pattern("price looked up", (120, 125), (0,)))
     assert harm(result) == ["price looked up"]
-    assert change(result, "price looked up").reason.startswith("gone: 0 on the canary")
+    assert change(result, "price looked up").reason.startswith("message gone: 0 on the canary")
 
 
 def test_debug_output_is_no_replacement():

@@ -6,6 +6,7 @@ from rollout_verdict.core.values import Severity
 from tests.core.metric_evidence import evidence, noisy, sides
 
 RATE = "http_requests_per_second"
+LATENCY = "request_latency_seconds"
 
 
 def check(metrics, name):
@@ -46,7 +47,29 @@ def test_units_are_the_metric_s_own():
     found = check({"span_duration_p50_ms": sides(20.0, 60.0)}, "span_duration_p50_ms")
     assert 30 < found.effect < 50
     assert found.interval.low > 10
-    assert "milliseconds" in found.reason
+    assert " ms on the canary, " in found.reason
+    assert 50 < found.levels.canary < 70
+
+
+def test_a_change_for_the_better_is_called_harmless_without_a_chance():
+    """The test asked for the worse side only: its p-value would read as doubt about what is plain to see."""
+    found = check({LATENCY: sides(0.2, 0.02)}, LATENCY)
+    assert found.reason.endswith("lower, not harmful")
+    assert " ms on the canary, " in found.reason
+
+
+def test_a_change_for_the_worse_leads_with_both_levels_and_ends_with_the_chance():
+    found = check({LATENCY: sides(0.02, 0.2)}, LATENCY)
+    assert found.reason.startswith(f"{LATENCY}: ")
+    assert found.reason.endswith("; p < 0.001")
+    assert "e-" not in found.reason.removeprefix(LATENCY)
+
+
+def test_per_request_is_told_in_the_metric_s_own_unit():
+    """Values are brought to stable's rate of requests, so they stay cores."""
+    found = check({"cpu_usage_cores": sides(0.2, 0.6), RATE: sides(50.0, 50.0)}, "cpu_usage_cores")
+    assert "counted at stable's request rate" in found.reason
+    assert "per request" not in found.reason
 
 
 def test_traffic_that_collapses_within_the_window_is_a_warning():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from rollout_verdict.core.comparison import Interval, LogChange, LogOutcome
 from rollout_verdict.core.evidence import Level, LogPattern
+from rollout_verdict.core.explanation.amounts import chance, count, number, times
 from rollout_verdict.core.logs.counts import Habit, contrast, dispersion, ratio_interval
 from rollout_verdict.core.logs.exposure import Exposure
 from rollout_verdict.core.logs.policy import LogPolicy
@@ -22,6 +23,7 @@ _FAILURE = re.compile(
 _HARMLESS = re.compile(r"deprecat|will be removed|obsolete", re.IGNORECASE)
 
 
+_RAREST = 1e-6  # share of its usual rate at which a message is as good as gone
 LOST = (LogOutcome.VANISHED, LogOutcome.FALLEN)
 
 
@@ -119,23 +121,34 @@ def _reason(row: Row, outcome: LogOutcome, interval: Interval | None, scene: Sce
     events, unit = row.contrast.events, scene.exposure.unit
     pods = row.pattern.counts
     seen = (
-        f"{events.canary} on the canary ({row.pods_seen.canary} of {len(pods.canary)} pods), "
-        f"{events.stable} on stable ({row.pods_seen.stable} of {len(pods.stable)} pods)"
+        f"{events.canary:,} on the canary ({row.pods_seen.canary} of {count(len(pods.canary), 'pod')}), "
+        f"{events.stable:,} on stable ({row.pods_seen.stable} of {count(len(pods.stable), 'pod')})"
     )
     if outcome is LogOutcome.TOO_FEW:
         return f"{seen}: too few to judge"
     rates = _per(row.contrast.rate, unit)
     if interval is None:
         return f"{seen}, {rates}: no difference beyond chance"
-    verb = {LogOutcome.NEW: "new", LogOutcome.RISEN: "more often", LogOutcome.FALLEN: "less often"}.get(outcome, "gone")
-    high = f"{interval.high:.3g}" if interval.high < 1e6 else "any"
-    ratio = f"ratio {row.contrast.ratio:.3g} ({interval.low:.3g} to {high})"
-    return f"{verb}: {seen}, {rates}, {ratio}, q = {row.q or 0.0:.1g}"
+    level = f"{row.pattern.level.name} " if row.pattern.level >= Level.WARN else ""
+    verb = {
+        LogOutcome.NEW: f"new {level}message",
+        LogOutcome.RISEN: f"{level}message more often",
+        LogOutcome.FALLEN: f"{level}message less often",
+    }.get(outcome, f"{level}message gone")
+    ratio = "rarer" if interval.high < 1.0 else "as often"
+    factor = times(1.0 / max(interval.high, _RAREST) if interval.high < 1.0 else interval.low)
+    by = "" if factor == "1" else f", at least {factor} times {ratio}"
+    return f"{verb}: {seen}, {rates}{by} ({chance(row.q or 0.0).replace('p', 'q', 1)})"
 
 
 def _per(rate: Pair[float], unit: str) -> str:
-    one = {"requests": "1,000 requests", "events": "1,000 everyday events", "pod-seconds": "1,000 pod-seconds"}[unit]
-    return f"{1000 * rate.canary:.3g} against {1000 * rate.stable:.3g} per {one}"
+    """Return both rates by a unit in which they are neither tiny nor huge."""
+    size, one = {
+        "requests": (1000, "per 1,000 requests"),
+        "events": (1000, "per 1,000 everyday events"),
+        "pod-seconds": (60, "a minute and pod"),
+    }[unit]
+    return f"{number(size * rate.canary)} against {number(size * rate.stable)} {one}"
 
 
 def excuse_replaced(changes: Sequence[LogChange], scene: Scene) -> list[LogChange]:

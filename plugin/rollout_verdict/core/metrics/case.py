@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rollout_verdict.core.comparison import Interval, MetricCheck, MetricOutcome, Summary
 from rollout_verdict.core.evidence import MetricMeta, MetricSeries
+from rollout_verdict.core.explanation.amounts import amount
 from rollout_verdict.core.metrics.blocks import Grid, Row, grid, row_of, settled
 from rollout_verdict.core.metrics.kinds import Quantity, quantity
 from rollout_verdict.core.metrics.policy import MetricPolicy
@@ -73,8 +74,9 @@ class Case:
         relative: float | None = None,
         strength: float | None = None,
         p: float | None = None,
+        levels: Pair[float] | None = None,
     ) -> Answer:
-        """Return an answer about this metric; ``effect`` and ``interval`` are in its base unit."""
+        """Return an answer about this metric; ``effect``, ``interval`` and ``levels`` are in its base unit."""
         sign = (-1 if self.quantity.flip else 1) / self.quantity.scale
         bounds = sorted(sign * bound for bound in interval) if interval else None
         check = check_of(self.meta, self.labels, self.series, outcome=outcome, reason=reason, method=method)
@@ -96,6 +98,7 @@ class Case:
                 method=method,
                 reason=check.reason,
                 trend=check.trend,
+                levels=levels.map(self._own) if levels else None,
             ),
             quantity=self.quantity,
             ceiling=ceiling,
@@ -105,8 +108,10 @@ class Case:
 
     def shown(self, value: float) -> str:
         """Return a value in base units as a person reads it, in the metric's own unit."""
-        own = (1.0 - value if self.quantity.flip else value) / self.quantity.scale
-        return f"{own:.3g} {self.meta.unit}".strip()
+        return amount(self._own(value), self.meta.unit)
+
+    def _own(self, value: float) -> float:
+        return (1.0 - value if self.quantity.flip else value) / self.quantity.scale
 
 
 def case_of(

@@ -1,11 +1,24 @@
 """Judging what is counted rather than measured: failures, growth, restarts, time not ready."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 from rollout_verdict.core.comparison import MetricOutcome
+from rollout_verdict.core.explanation.amounts import amount, change
 from rollout_verdict.core.metrics.blocks import Row
 from rollout_verdict.core.metrics.case import Answer, Case, Rows, average
-from rollout_verdict.core.metrics.level import chance, level, noise, outcome_of, pick, rises, when
+from rollout_verdict.core.metrics.level import (
+    chance_of,
+    level,
+    means_of,
+    noise,
+    outcome_of,
+    pick,
+    rises,
+    two_levels,
+    weighing,
+    when,
+)
 from rollout_verdict.core.metrics.policy import Floor
 from rollout_verdict.core.metrics.share import share_shift
 from rollout_verdict.core.metrics.shift import Shift, shift
@@ -27,10 +40,25 @@ def faults(case: Case) -> Answer:
     requests = case.requests()
     if requests:
         seconds = case.grid.seconds
-        return proportions(case, _shares(case.grid.rows, requests, seconds), requests)
+        answer = proportions(case, _shares(case.grid.rows, requests, seconds), requests)
+        return _per_second(answer, average(requests.canary) / seconds)
     policy = case.policy
     grain = 1.0 / case.grid.seconds if case.quantity.per_second else 1.0
     return level(case, prior=policy.level_prior, floor=policy.level_floor, grain=grain)
+
+
+def _per_second(answer: Answer, rate: float) -> Answer:
+    """Return the answer about a share of requests in faults a second, at the canary's ``rate`` of requests."""
+    check, bounds, levels = answer.check, answer.check.interval, answer.check.levels
+    return replace(
+        answer,
+        check=replace(
+            check,
+            effect=None if check.effect is None else check.effect * rate,
+            interval=bounds and replace(bounds, low=bounds.low * rate, high=bounds.high * rate),
+            levels=levels and levels.map(lambda share: share * rate),
+        ),
+    )
 
 
 def _shares(rows: Pair[Rows], requests: Pair[Rows], seconds: float) -> Pair[Rows]:
@@ -61,11 +89,13 @@ def proportions(case: Case, shares: Pair[Rows], requests: Pair[Rows]) -> Answer:
     if found.share.canary >= policy.share_ratio * found.share.stable and found.difference >= floor.warn:
         ceiling = Severity.FAIL if found.difference >= floor.fail else Severity.WARN
     sense = -found.difference if case.quantity.flip else found.difference
+    outcome = outcome_of(sense, found.p, policy.warn_p)
+    weight = weighing(outcome, found.p, better=found.difference < 0, heavy=ceiling is not Severity.INFO)
+    canary, stable = (amount(found.share.of(side), "ratio") for side in (Side.CANARY, Side.STABLE))
     return case.answer(
-        outcome_of(sense, found.p, policy.warn_p),
-        f"{found.share.canary:.2%} of {found.requests.canary:.0f} requests failed on the canary, "
-        f"{found.share.stable:.2%} of {found.requests.stable:.0f} on stable"
-        f"{' while stable was calm' if found.calm else ''} (p {found.p:.2g})",
+        outcome,
+        f"{canary} of {found.requests.canary:,.0f} requests failed{_with(case)} on the canary, "
+        f"{stable} of {found.requests.stable:,.0f} on stable{' while stable was calm' if found.calm else ''}; {weight}",
         method="stratified proportions",
         ceiling=ceiling,
         effect=found.difference,
@@ -73,7 +103,13 @@ def proportions(case: Case, shares: Pair[Rows], requests: Pair[Rows]) -> Answer:
         relative=found.share.canary / found.share.stable - 1.0 if found.share.stable > 0 else None,
         strength=found.strength,
         p=found.p,
+        levels=found.share,
     )
+
+
+def _with(case: Case) -> str:
+    """Return which failures a metric counts where its name tells."""
+    return next((f" with {kind}" for kind in ("5xx", "4xx") if kind in case.meta.name.lower()), "")
 
 
 def fraction(case: Case, floor: Floor | None = None) -> Answer:
@@ -94,18 +130,21 @@ def fraction(case: Case, floor: Floor | None = None) -> Answer:
     floor = floor or policy.fraction_floor
     part = Floor(warn=floor.warn * policy.partial_factor, fail=floor.fail * policy.partial_factor)
     told, ceiling = pick(found, harm, floor, part)
-    p = chance(told, found)
+    p = chance_of(told, found)
     sense = -told.value if case.quantity.flip else told.value
+    outcome, levels = outcome_of(sense, p, policy.warn_p), means_of(case.grid.rows, told)
+    weight = weighing(outcome, p, better=told.value * worse < 0, heavy=ceiling is not Severity.INFO)
+    points = change((levels.canary - levels.stable) * (-1 if case.quantity.flip else 1), "ratio")
     return case.answer(
-        outcome_of(sense, p, policy.warn_p),
-        f"{100 * sense:+.1f} points{when(told)} against stable's {case.shown(average(case.grid.rows.stable))}: "
-        f"{abs(told.strength):.1f} times the spread of stable, p {p:.2g}",
+        outcome,
+        f"{two_levels(case, levels, points)}{when(told)}; {weight}",
         method="paired shift",
         ceiling=ceiling,
         effect=told.value,
         interval=told.interval(policy.interval_level),
         strength=told.strength,
         p=p,
+        levels=levels,
     )
 
 
@@ -122,11 +161,11 @@ def memory(case: Case) -> Answer:
     if steady and told.value >= policy.growth_floor.warn:
         ceiling = Severity.FAIL if told.value >= policy.growth_floor.fail else Severity.WARN
     low, high = told.interval(policy.interval_level)
+    outcome, heavy = outcome_of(told.value, told.p, policy.warn_p), ceiling is not Severity.INFO
     return case.answer(
-        outcome_of(told.value, told.p, policy.warn_p),
-        f"grew by {average(grown.canary):+.0%} of stable's level on the canary over the window, "
-        f"by {average(grown.stable):+.0%} on stable{'' if ceiling is Severity.INFO else ', steadily'} "
-        f"(p {told.p:.2g})",
+        outcome,
+        f"growth over the window {_growth(grown.canary)} on the canary, {_growth(grown.stable)} on stable"
+        f"{', steadily' if heavy else ''}; {weighing(outcome, told.p, better=told.value < 0, heavy=heavy)}",
         method="growth",
         ceiling=ceiling,
         effect=told.value * base,
@@ -135,6 +174,11 @@ def memory(case: Case) -> Answer:
         strength=told.strength,
         p=told.p,
     )
+
+
+def _growth(grown: Rows) -> str:
+    """Return growth as a share of stable's level."""
+    return f"{100 * average(grown):+.0f} %".replace("-", "−")
 
 
 def _steadiness(row: Row) -> float:
@@ -158,6 +202,7 @@ def events(case: Case) -> Answer:
         ceiling=ceiling,
         certain=True,
         effect=excess,
+        levels=Pair(stable=max(0.0, stable), canary=canary),
     )
 
 
@@ -184,9 +229,10 @@ def state(case: Case) -> Answer:
     worst = MetricOutcome.HIGH if worse > 0 else MetricOutcome.LOW
     return case.answer(
         worst if excess >= policy.down_warn else MetricOutcome.PASS,
-        f"in the bad state for {canary:.0%} of the time on the canary, {stable:.0%} on stable",
+        f"in the bad state for {100 * canary:.0f} % of the time on the canary, {100 * stable:.0f} % on stable",
         method="share of time",
         ceiling=ceiling,
         certain=True,
         effect=excess * worse,
+        levels=Pair(stable=stable, canary=canary).map(lambda share: share if worse > 0 else 1.0 - share),
     )

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rollout_verdict.core.comparison import MetricOutcome
+from rollout_verdict.core.explanation.amounts import chance
+from rollout_verdict.core.explanation.amounts import relative as in_words
 from rollout_verdict.core.metrics.blocks import Row
 from rollout_verdict.core.metrics.case import Answer, Case, Rows, average
 from rollout_verdict.core.metrics.policy import Floor
@@ -20,6 +22,7 @@ _LARGEST = 200.0  # a factor of 10^86 is told as that: larger ones overflow
 _NOISIEST = 10.0  # a canary that served a tenth of the requests; fewer are the business of min_requests
 _BEYOND = 0.33  # fewest requests beyond a quantile: less than one in three blocks is a guess in any case
 _NOTHING = 1e-9  # added where stable's level is 0, so that its logarithm exists
+AT_EQUAL_TRAFFIC = ", counted at stable's request rate"
 _IDLE = 0.1  # share of the usual requests added to both sides of "per request", so that idle blocks do not explode
 
 
@@ -41,7 +44,7 @@ def cpu(case: Case) -> Answer:
     if requests:
         rows = per_request(case.grid.rows, requests)
         answers.append(
-            level(case, prior=policy.cpu_prior, floor=policy.cpu_floor, grain=grain, rows=rows, what=" per request")
+            level(case, prior=policy.cpu_prior, floor=policy.cpu_floor, grain=grain, rows=rows, what=AT_EQUAL_TRAFFIC)
         )
     return max(answers, key=lambda one: (ORDER[one.ceiling], one.check.p or 0.0))
 
@@ -56,7 +59,7 @@ def work(case: Case) -> Answer:
         floor=policy.work_floor,
         grain=_grain(case, rows),
         rows=rows,
-        what=" per unit of work received" if requests else "",
+        what=AT_EQUAL_TRAFFIC if requests else "",
     )
     return replace(answer, ceiling=Severity.WARN) if _fails(answer) and not requests else answer
 
@@ -73,20 +76,20 @@ def demand(case: Case) -> Answer:
         floor=policy.demand_floor,
         grain=_grain(case, rows),
         rows=rows,
-        what=" per request",
+        what=AT_EQUAL_TRAFFIC,
     )
 
 
-def plain(case: Case) -> Answer:
+def plain(case: Case, *, judged: bool = True) -> Answer:
     """Judge any other quantity."""
     policy = case.policy
     grain = _grain(case, case.grid.rows)
-    return level(case, prior=policy.level_prior, floor=policy.level_floor, grain=grain)
+    return level(case, prior=policy.level_prior, floor=policy.level_floor, grain=grain, judged=judged)
 
 
 def shown(case: Case) -> Answer:
     """Compare, but never call it harm."""
-    return replace(plain(case), ceiling=Severity.INFO)
+    return replace(plain(case, judged=False), ceiling=Severity.INFO)
 
 
 def traffic(case: Case) -> Answer:
@@ -99,8 +102,8 @@ def traffic(case: Case) -> Answer:
     if told.value > math.log(policy.collapse_ratio) or told.p >= policy.warn_p:
         return answer
     reason = (
-        f"{answer.check.reason}; within the window the canary's fell to {math.exp(average(risen.canary)):.0%}, "
-        f"stable's came to {math.exp(average(risen.stable)):.0%} (p {told.p:.2g})"
+        f"{answer.check.reason}; within the window the canary's fell to {100 * math.exp(average(risen.canary)):.0f} %, "
+        f"stable's came to {100 * math.exp(average(risen.stable)):.0f} % ({chance(told.p)})"
     )
     check = replace(answer.check, outcome=MetricOutcome.LOW, p=told.p, strength=told.strength, reason=reason)
     return replace(answer, check=check, ceiling=Severity.WARN)
@@ -115,6 +118,7 @@ def level(
     rows: Pair[Rows] | None = None,
     what: str = "",
     noise: float = 1.0,
+    judged: bool = True,
 ) -> Answer:
     """Judge the factor between canary and stable, over the window and in its worst part."""
     policy, rows = case.policy, rows or case.grid.rows
@@ -138,14 +142,16 @@ def level(
 
     part = Floor(warn=floor.warn * policy.partial_factor, fail=max(floor.fail, policy.severe_factor))
     told, ceiling = pick(found, harm, floor, part)
-    p = chance(told, found, neutral=neutral)
+    p = chance_of(told, found, neutral=neutral)
     low, high = told.interval(policy.interval_level)
     relative = math.expm1(min(told.value, _LARGEST))
-    means = _means(rows, told)
+    means = means_of(rows, told)
+    outcome = outcome_of(told.value, p, policy.warn_p)
+    heavy = judged and not neutral and ceiling is not Severity.INFO
+    weight = weighing(outcome, p, better=told.value * worse < 0, heavy=heavy)
     return case.answer(
-        outcome_of(told.value, p, policy.warn_p),
-        f"{case.shown(means.canary)}{what} on the canary, {case.shown(means.stable)} on stable ({relative:+.0%}"
-        f"{when(told)}): {abs(told.strength):.1f} times the spread of stable, p {p:.2g}",
+        outcome,
+        f"{two_levels(case, means, in_words(means.canary, means.stable))}{what}{when(told)}; {weight}",
         method="paired shift of the logarithm",
         ceiling=ceiling,
         severe=ceiling is Severity.FAIL and relative * worse >= policy.severe_factor,
@@ -154,7 +160,27 @@ def level(
         relative=relative,
         strength=told.strength,
         p=p,
+        levels=means,
     )
+
+
+def two_levels(case: Case, levels: Pair[float], difference: str) -> str:
+    """Return both levels in words, and by how much they differ where there is something to say of it."""
+    behind = f" ({difference})" if difference else ""
+    return f"{case.shown(levels.canary)} on the canary, {case.shown(levels.stable)} on stable{behind}"
+
+
+def weighing(outcome: MetricOutcome, p: float, *, better: bool, heavy: bool) -> str:
+    """Return what a difference is worth, in words; ``heavy`` is one that is large enough to be harm.
+
+    Chance is told of only where the difference is on the worse side, as that is the side that was tested.
+    """
+    if outcome is MetricOutcome.PASS:
+        return "no difference beyond chance"
+    word = "higher" if outcome is MetricOutcome.HIGH else "lower"
+    if better or not heavy:
+        return f"{word}, not harmful"
+    return chance(p)
 
 
 def pick(
@@ -170,7 +196,7 @@ def pick(
     return told, ceiling
 
 
-def chance(told: Shift, found: tuple[Shift, Shift], *, neutral: bool = False) -> float:
+def chance_of(told: Shift, found: tuple[Shift, Shift], *, neutral: bool = False) -> float:
     """Return the p-value: doubled where the better of two shifts was chosen, or where either direction would do."""
     if neutral:
         return min(1.0, 2.0 * min(told.p, 1.0 - told.p))
@@ -254,5 +280,6 @@ def _logs(rows: Pair[Rows], grain: float) -> Pair[Rows]:
     return rows.map(lambda side: tuple(tuple(log(value) for value in row) for row in side))
 
 
-def _means(rows: Pair[Rows], told: Shift) -> Pair[float]:
+def means_of(rows: Pair[Rows], told: Shift) -> Pair[float]:
+    """Return the means of both sides over the part of the window that a shift was found in."""
     return rows.map(lambda side: average(row[told.first : told.first + told.count] for row in side))
