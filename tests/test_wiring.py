@@ -70,3 +70,10 @@ def test_a_prompt_version_that_is_not_there_is_told():
     settings = read_settings({"ROLLOUT_VERDICT_PROMPT_VERSION": "v0"})
     with pytest.raises(SettingsError, match="ROLLOUT_VERDICT_PROMPT_VERSION: prompt version 'v0' is not one of v1"):
         prompt_templates(settings)
+
+
+def test_an_address_with_a_password_is_refused_without_repeating_it():
+    settings = read_settings({"GEMINI_API_KEY": "k", "GOOGLE_GEMINI_BASE_URL": "http://me:hidden@127.0.0.1:1"})
+    with pytest.raises(SettingsError, match=r"base_url must be like .*: correct the environment variable") as error:
+        model_judge(settings)
+    assert "hidden" not in str(error.value)

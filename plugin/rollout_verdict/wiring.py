@@ -47,14 +47,17 @@ def model_judge(settings: Settings) -> "GeminiJudge | None":
         "measurement_tokens": settings.measurement_tokens,
         "location": settings.location or None,
     }
-    options = Options(
-        api_key="" if settings.vertex or settings.api_key is None else settings.api_key.reveal(),
-        project=settings.project if settings.vertex else "",
-        base_url=settings.base_url,
-        api_version=settings.api_version,
-        budget=prompt_budget(settings),
-        **{name: value for name, value in given.items() if value is not None},
-    )
+    try:
+        options = Options(
+            api_key="" if settings.vertex or settings.api_key is None else settings.api_key.reveal(),
+            project=settings.project if settings.vertex else "",
+            base_url=settings.base_url,
+            api_version=settings.api_version,
+            budget=prompt_budget(settings),
+            **{name: value for name, value in given.items() if value is not None},
+        )
+    except ValueError as error:  # its text names the setting, never its value
+        raise SettingsError(f"{error}: correct the environment variable that sets it") from None
     return GeminiJudge(prompt_templates(settings), options, load_prices())
 
 

@@ -183,6 +183,6 @@ def test_nobody_listening_changes_nothing():
         gone = fake.url
     with judge(base_url=gone) as alone:
         result = canaries.judged(canaries.failing(), alone)
-    assert result.verdict.gaps[-1].reason == "connection failed: ConnectError"
+    assert result.verdict.gaps[-1].reason == f"connection failed: ConnectError at {gone.removeprefix('http://')}"
     assert result.verdict.decision is Decision.ROLLBACK
     assert result.usage.attempts == 4

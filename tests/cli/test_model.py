@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rollout_verdict.adapters.gemini import GeminiJudge
 from rollout_verdict.core.canonical import digest
 from tests.fakes.gemini import FakeGemini
 from tests.test_golden import BUNDLES
@@ -223,3 +224,25 @@ def test_cases_are_scored_with_the_model_in_one_process(ask, tmp_path):
         report = json.loads(ask(fake, "evaluate", tmp_path, "-o", "json").out)
     assert (report["total"], report["correct"]) == (1, 1)
     assert len(fake.journal) == 1
+
+
+def test_a_service_that_is_not_there_is_told_by_its_address(ask):
+    with FakeGemini() as fake:
+        gone = fake
+    assert f"ConnectError at {gone.url.removeprefix('http://')}" in ask(gone, "judge", BUNDLES / "new_errors").out
+
+
+def test_the_model_is_closed_at_the_end_of_the_command(ask, monkeypatch):
+    """Whether the command went well or not."""
+    closed = []
+    close = GeminiJudge.close
+
+    def closing(judge):
+        closed.append(judge)
+        close(judge)
+
+    monkeypatch.setattr(GeminiJudge, "close", closing)
+    with FakeGemini() as fake:
+        assert ask(fake, "judge", BUNDLES / "new_errors").code == 0
+        assert ask(fake, "judge", BUNDLES / "new_errors", "nowhere").code == 2
+    assert len(closed) == 2

@@ -115,3 +115,10 @@ def test_no_text_becomes_a_command(text):
         words = shlex.split(step, comments=True)
         assert words[0] == "kubectl"
         assert set(words) & {";", "&&", "&", ">", "`"} <= {text}
+
+
+@pytest.mark.parametrize("decision", list(Decision))
+def test_a_rollout_without_a_namespace_gets_no_command_by_name(decision):
+    """A bundle without case.json lends its file name to the rollout: no command may act on that."""
+    told = steps(decision, rollout=RolloutRef(namespace="", name="checkout"))
+    assert not [step for step in told if "checkout" in step]

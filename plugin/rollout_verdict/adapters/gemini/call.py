@@ -198,12 +198,21 @@ def _word(value: Any) -> str:
     return plain(str(getattr(value, "value", value) or ""), 40)
 
 
+def _address(error: httpx2.HTTPError) -> str:
+    """Name host and port that were called, and nothing else of the address, which may hold secrets."""
+    try:
+        url = error.request.url
+    except RuntimeError:  # it broke before there was a request
+        return ""
+    return f" at {url.host}:{url.port or (443 if url.scheme == 'https' else 80)}"
+
+
 def _unreached(error: httpx2.HTTPError | google.auth.exceptions.GoogleAuthError, options: Options) -> TroubleError:
     """Return the trouble of a call that brought no response. The type says enough of a network error."""
     if isinstance(error, httpx2.TimeoutException):
         return TroubleError(Kind.TIMED_OUT, f"no answer within {options.attempt_timeout_s:g} s")
     if isinstance(error, httpx2.HTTPError):
-        return TroubleError(Kind.NETWORK, type(error).__name__)
+        return TroubleError(Kind.NETWORK, f"{type(error).__name__}{_address(error)}")
     kind = Kind.NETWORK if error.retryable else Kind.CREDENTIALS
     return TroubleError(kind, _scrubbed(str(error), options))
 

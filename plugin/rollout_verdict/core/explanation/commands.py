@@ -24,7 +24,8 @@ def next_steps(evidence: Evidence, comparison: Comparison, verdict: Verdict) -> 
 def _steps(evidence: Evidence, comparison: Comparison, verdict: Verdict) -> Iterator[str]:
     space = evidence.rollout.namespace
     scope = f" -n {space}" if _NAME.fullmatch(space) else ""
-    name = evidence.rollout.name if _NAME.fullmatch(evidence.rollout.name) else ""
+    # without its namespace the name is a guess, too: nothing is promoted or aborted by a guess
+    name = evidence.rollout.name if scope and _NAME.fullmatch(evidence.rollout.name) else ""
     facts = [f for f in comparison.pods.facts if f.side is Side.CANARY] if comparison.pods else []
     if verdict.decision is not Decision.PROMOTE:
         yield from _about_pods(facts, scope)
