@@ -77,12 +77,12 @@ class Service:
             head, _, measurement_id = path.rpartition("/")
             if head != "/v1/measurements" or not measurement_id:
                 return 404, {"message": "no such path"}
+            if measurement_id not in self.started:
+                return 404, {"message": "no such measurement"}
             if method == "DELETE":
                 self.cancelled.add(measurement_id)
                 self.save()
                 return 204, None
-            if measurement_id not in self.started:
-                return 404, {"message": "no such measurement"}
             return 200, self.state(measurement_id)
 
     def start(self, body: Any) -> tuple[int, Any]:

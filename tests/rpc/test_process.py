@@ -237,6 +237,15 @@ def test_of_two_connections_the_last_one_counts(start_plugin):
     assert plugin.wait() == 0
 
 
+def test_quit_counts_on_whichever_connection_it_comes(start_plugin):
+    plugin = start_plugin()
+    address = plugin.handshake()
+    first, second = (plugin.connect(sock) for sock in (dial(address), dial(address)))
+    second.ping()
+    first.quit()
+    assert plugin.wait() == 0
+
+
 def test_quit_does_not_wait_for_running_calls(start_plugin, make_service):
     plugin = start_plugin(f"--service={make_service('slow').url}")
     host = plugin.connect()

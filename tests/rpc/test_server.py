@@ -1,5 +1,6 @@
 """One connection over a real socket, with methods of the test's own."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -186,9 +187,20 @@ def test_quit_without_a_goodbye_ends_too(wire):
     assert wire.over() == 0
 
 
+def test_quit_ends_even_when_the_host_talks_on(wire):
+    wire.control.call("Control.Quit", c.BOOL_T, True)
+    for value in range(10_000):
+        wire.thread.join(0.01)
+        if not wire.thread.is_alive():
+            break
+        with contextlib.suppress(OSError):
+            wire.mux.send_frame(2, 1, 0, value)
+    assert wire.status == 0
+
+
 def test_the_end_of_the_host_is_the_end(wire):
     wire.mux.sock.shutdown(socket.SHUT_WR)
-    assert wire.over() == 0
+    assert wire.over() is None
     assert "the host is gone" in wire.log()
 
 
@@ -230,7 +242,7 @@ def test_an_answer_after_the_host_has_gone_harms_nobody(wire):
     wire.begin("Slow")
     until(lambda: wire.table.running == 1, "it runs")
     wire.mux.sock.close()
-    assert wire.over() == 0
+    assert wire.over() is None
     wire.table.gate.set()
     until(lambda: wire.pool._open == 0, "it is over")
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rollout_verdict.wire import yamux
 from rollout_verdict.wire.errors import LocalProtocolError, RemoteProtocolError
 from rollout_verdict.wire.yamux import (
     INITIAL_WINDOW,
@@ -309,6 +310,16 @@ def test_credit_is_never_exceeded_and_the_rest_waits():
     assert frames(session.data_to_send()) == [(DATA, 0, 1, 10, b"x" * 10)]
     session.receive_data(frame(UPDATE, 0, 1, 10))
     assert frames(session.data_to_send()) == [(DATA, 0, 1, 1, b"y")]
+
+
+def test_a_host_that_asks_and_takes_no_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr(yamux, "MAX_PENDING", 100)
+    session = opened(1)
+    session.send(1, b"x" * (INITIAL_WINDOW + 100))
+    assert session.next_event() is None
+    session.send(1, b"x")
+    with pytest.raises(RemoteProtocolError, match="does not take the answers"):
+        session.next_event()
 
 
 def test_credit_beyond_32_bits_is_a_protocol_error():

@@ -49,15 +49,15 @@ def run(
     sys.setswitchinterval(_TURN_S)
     pool = Pool(lambda error: log.error("work in the background failed", error=type(error).__name__))
     methods = make_methods(pool, log)
-    listener = _listen(path, offer)
     _on_sigterm(lambda: _end(path, 0))
+    listener = _listen(path, offer)
     try:
         os.write(handshake_fd, line)  # one write: the host reads a line
     except BrokenPipeError:
         log.error("the host was gone before the handshake")  # noqa: TRY400 -- not a logging.Logger
         _end(path, 1)
 
-    def serve(sock: socket.socket, heard: Callable[[], None]) -> int:
+    def serve(sock: socket.socket, heard: Callable[[], None]) -> int | None:
         with sock:
             return Connection(sock, methods, pool, log, heard).serve()
 
@@ -122,6 +122,7 @@ def _sweep(folder: str) -> None:
             continue
         path = os.path.join(folder, name)
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)  # whose queue is full lives, and must not hold us up
             is_socket = stat.S_ISSOCK(os.lstat(path).st_mode)
             if (
                 is_socket and probe.connect_ex(path) == errno.ECONNREFUSED
@@ -156,11 +157,11 @@ def _on_sigterm(end: Callable[[], None]) -> None:
 def _accept(
     listener: socket.socket,
     host: int,
-    serve: Callable[[socket.socket, Callable[[], None]], int],
+    serve: Callable[[socket.socket, Callable[[], None]], int | None],
     heard: Callable[[], None],
     end: Callable[[int], None],
 ) -> None:
-    """Serve each connection on a thread; end when one breaks or the last one is over, return when the host died.
+    """Serve each connection on a thread; end when one quits, breaks or was the last, return when the host died.
 
     A connection counts once it has said something: the next plugin knocks to find out whether this one lives.
     """
@@ -181,8 +182,8 @@ def _accept(
         status = serve(sock, count)
         with lock:
             connected -= counts
-            if counts and (status or not connected):
-                end(status)
+            if counts and (status is not None or not connected):
+                end(status or 0)
 
     listener.settimeout(_PARENT_CHECK_S)
     while True:

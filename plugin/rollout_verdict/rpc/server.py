@@ -8,6 +8,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,8 +41,8 @@ class Connection:
         self._broken = ""  # why something could not be sent
         self._session = PluginSession({name: method.only for name, method in methods.items()})
 
-    def serve(self) -> int:
-        """Serve until the host quits or goes. Return the exit status: 0, or 1 when the conversation broke."""
+    def serve(self) -> int | None:
+        """Serve until the host quits (0), goes (None: other connections go on) or the conversation breaks (1)."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _WRITE_TIMEOUT_S, 0))
         try:
             return self._serve()
@@ -58,20 +59,16 @@ class Connection:
             self._log.error("serving failed, ending", error=type(error).__name__, at=_where(error))
             return 1
 
-    def _serve(self) -> int:
-        quitting = False
+    def _serve(self) -> int | None:
+        goodbye = 0.0  # when we leave, since the host has asked us to
         data = self._socket.recv(_READ_SIZE)
         if not data:
-            return 0
+            return None
         self._heard()
         while True:
             with self._lock:
-                self._session.receive_data(data)
-                while (event := self._session.next_event()) is not None:
-                    if isinstance(event, QuitRequested):
-                        quitting = True
-                    else:
-                        self._dispatch(event)
+                if self._hear(data):
+                    goodbye = goodbye or time.monotonic() + _GOODBYE_S
                 rest = self._write_some()
             if rest:  # reading must go on, or two sides that write would wait for each other
                 threading.Thread(target=self._write_rest, args=(rest,), daemon=True).start()
@@ -79,13 +76,27 @@ class Connection:
                 raise OSError(self._broken)
             if not data:
                 self._log.info("the host is gone, ending")
-                return 0
-            if quitting:
-                self._socket.settimeout(_GOODBYE_S)
+                return 0 if goodbye else None
+            if goodbye:
+                left = goodbye - time.monotonic()
+                if left <= 0:
+                    return 0  # said goodbye, and the host talks on
+                self._socket.settimeout(left)
             try:
                 data = self._socket.recv(_READ_SIZE)
             except TimeoutError:
                 return 0  # said goodbye, and the host left the connection open
+
+    def _hear(self, data: bytes) -> bool:
+        """Take bytes and dispatch their calls; the lock is held. Return whether the host has asked us to quit."""
+        quitting = False
+        self._session.receive_data(data)
+        while (event := self._session.next_event()) is not None:
+            if isinstance(event, QuitRequested):
+                quitting = True
+            else:
+                self._dispatch(event)
+        return quitting
 
     def _dispatch(self, call: Call) -> None:
         """Answer a call now, or have it answered; the lock is held."""

@@ -32,6 +32,8 @@ MAX_CHUNK = 65536
 # keeps it from becoming one on ours. As yamux does past its accept backlog, further streams are reset.
 MAX_STREAMS = 64
 _MAX_CREDIT = 0xFFFFFFFF
+# What may wait for the credit of one stream. All answers of the largest controller are a few MiB.
+MAX_PENDING = 64 << 20
 
 
 class StreamOpened(NamedTuple):
@@ -85,7 +87,7 @@ class Session:
     """One yamux session as its server.
 
     Memory: 11 bytes of an unfinished header, events not yet asked for, frames not yet fetched by ``data_to_send``,
-    and what the caller handed to ``send`` for streams without credit.
+    and MAX_PENDING for each stream without credit.
     """
 
     def __init__(self) -> None:
@@ -140,7 +142,8 @@ class Session:
     def send(self, stream: int, data: bytes) -> None:
         """Queue ``data`` on a stream; what exceeds the host's credit waits inside the session.
 
-        Raises LocalProtocolError when the stream is not open.
+        Past MAX_PENDING the session is over: ``next_event`` says so. Raises LocalProtocolError when the stream is not
+        open.
         """
         state = self._open_state(stream)
         if not data:
@@ -151,6 +154,8 @@ class Session:
             return
         state.pending += data
         self._flush(stream, state)
+        if len(state.pending) > MAX_PENDING and not self._broken:
+            self._broken = f"the host asks on stream {stream} and does not take the answers"
 
     def end(self, stream: int) -> None:
         """Close our half of a stream once everything queued on it is sent.
