@@ -36,7 +36,7 @@ def judge(evidence: Evidence, comparison: Comparison, policy: Policy) -> Assessm
         opinion=Opinion(
             judge=JUDGE,
             decision=decision,
-            confidence=_confidence(decision, findings, comparison),
+            confidence=_confidence(decision, findings, evidence, comparison),
             findings=findings,
             rationale=rationale,
         ),
@@ -149,7 +149,7 @@ def _all_clear(comparison: Comparison) -> str:
     return "No harm found: " + "; ".join(parts)
 
 
-def _confidence(decision: Decision, findings: tuple[Finding, ...], comparison: Comparison) -> int:
+def _confidence(decision: Decision, findings: tuple[Finding, ...], evidence: Evidence, comparison: Comparison) -> int:
     """Rate the rules' certainty: vetoes are facts, agreement of sources is better than one."""
     if decision is Decision.INCONCLUSIVE:
         return 50
@@ -159,11 +159,14 @@ def _confidence(decision: Decision, findings: tuple[Finding, ...], comparison: C
         sources = {f.source for f in findings if f.severity in (Severity.FAIL, Severity.WARN)}
         return min(95, 75 + 10 * (len(sources) - 1) + 2 * (len(findings) - 1))
     judged = [part for part in (comparison.logs, comparison.metrics) if part is not None and part.adequate]
-    return 60 + 15 * len(judged) - 5 * min(3, len(findings))
+    unseen = any(gap.side is Side.CANARY for gap in evidence.gaps)
+    return 60 + 15 * len(judged) - 5 * min(3, len(findings)) - 10 * unseen
 
 
 def _score(decision: Decision, findings: tuple[Finding, ...]) -> int:
     """Fold the findings into 0..100, inside the band of the decision so that score and decision agree."""
+    if decision is Decision.INCONCLUSIVE:
+        return 50  # whatever was found was not enough to lean on
     clear = 1.0
     for finding in findings:
         clear *= _CLEAR[finding.severity]
@@ -172,4 +175,4 @@ def _score(decision: Decision, findings: tuple[Finding, ...]) -> int:
 
 
 _CLEAR = {Severity.VETO: 0.0, Severity.FAIL: 0.5, Severity.WARN: 0.85, Severity.INFO: 1.0}
-_BANDS = {Decision.ROLLBACK: (0, 40), Decision.INCONCLUSIVE: (41, 59), Decision.PROMOTE: (60, 100)}
+_BANDS = {Decision.ROLLBACK: (0, 40), Decision.PROMOTE: (60, 100)}

@@ -56,3 +56,11 @@ def _covered(pod: PodLog, window: Window) -> float:
     if pod.first is None or pod.last is None:
         return 0.0
     return max(0.0, (min(pod.last, window.end) - max(pod.first, window.start)).total_seconds())
+
+
+def cut_short(logs: LogEvidence) -> str:
+    """Return that most of the canary's logs were not read to their end, "" otherwise: harm may stand in the rest."""
+    cut = [pod for pod in logs.pods.canary if pod.partial]
+    if 2 * len(cut) <= len(logs.pods.canary):
+        return ""
+    return f"the logs of {len(cut)} of {len(logs.pods.canary)} canary pods were not read whole: {cut[0].partial}"

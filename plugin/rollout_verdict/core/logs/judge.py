@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from rollout_verdict.core.comparison import LogChange, LogComparison, LogOutcome
 from rollout_verdict.core.evidence import LogEvidence, MetricEvidence
-from rollout_verdict.core.logs.adequacy import both_failing, short_lived, too_little
+from rollout_verdict.core.logs.adequacy import both_failing, cut_short, short_lived, too_little
 from rollout_verdict.core.logs.changes import LOST, Scene, change_of, excuse_replaced
 from rollout_verdict.core.logs.exposure import derive_exposure
 from rollout_verdict.core.logs.flow import broken, missing
@@ -52,7 +52,7 @@ def judge_logs(
     ranked = sorted(changes, key=_importance)
     changes = [replace(change, id=f"l{number}") for number, change in enumerate(ranked, 1)]
     harm = any(change.severity is Severity.FAIL for change in changes)
-    reason = "" if harm else silence or both_failing(logs, scene)
+    reason = "" if harm else silence or cut_short(logs) or both_failing(logs, scene)
     return LogComparison(
         changes=tuple(changes),
         events=events,

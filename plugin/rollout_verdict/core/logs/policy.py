@@ -46,6 +46,7 @@ class LogPolicy:
 
     # Which messages are one message
     reword_similarity: float = 0.7  # Jaccard index of the words of an old and a new wording
+    max_reworded: int = 500  # of each side, the most frequent: pairs grow with the product of both
     family_size: int = 4  # so many messages of one logger moving together are told as one story
 
     def alpha(self, stratum: int) -> float:

@@ -1,6 +1,7 @@
 """Pairs an old wording with the new one, so that a reworded message is one change and not two alarms."""
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,34 +39,28 @@ def similarity(old: frozenset[str], new: frozenset[str]) -> float:
     return len(old & new) / len(old | new) if old | new else 0.0
 
 
-def same_weight(old: LogPattern, new: LogPattern) -> bool:
-    """Tell whether two patterns are of one weight: a success that turned into an error is not a rewording."""
-    return _weight(old) == _weight(new) and _class(old.status) == _class(new.status)
-
-
-def _weight(pattern: LogPattern) -> int:
-    return max(pattern.level, Level.INFO)
-
-
-def _class(status: str) -> str:
-    return status if status in ("4xx", "5xx") else ""
+def _bearing(pattern: LogPattern) -> tuple[int, str]:
+    """Return what a new wording has to share: a success that turned into an error is not a rewording."""
+    return max(pattern.level, Level.INFO), pattern.status if pattern.status in ("4xx", "5xx") else ""
 
 
 def pair_rewordings(
-    vanished: Sequence[Candidate], new: Sequence[Candidate], threshold: float
+    vanished: Sequence[Candidate], new: Sequence[Candidate], threshold: float, most: int
 ) -> tuple[tuple[LogPattern, LogPattern], ...]:
     """Return (old, new) wordings, most alike first, each pattern in one pair at most.
 
     Two patterns pair when the Jaccard index of their words reaches ``threshold``, or when one says all that the other
-    says (a format that names its fields keeps the words and adds keys).
+    says (a format that names its fields keeps the words and adds keys). Of each side the ``most`` frequent take part,
+    as the work grows with the product of both.
     """
-    said = {id(one): words(one.pattern.template) for one in (*vanished, *new)}
+    olds, fresh_by_weight = _frequent(vanished, most), defaultdict(list)
+    for fresh in _frequent(new, most):
+        fresh_by_weight[_bearing(fresh.pattern)].append((fresh, words(fresh.pattern.template)))
     scored = []
-    for old in vanished:
-        for fresh in new:
-            if not same_weight(old.pattern, fresh.pattern):
-                continue
-            alike = likeness(said[id(old)], said[id(fresh)])
+    for old in olds:
+        said = words(old.pattern.template)
+        for fresh, says in fresh_by_weight[_bearing(old.pattern)]:
+            alike = likeness(said, says)
             if alike >= threshold:
                 closeness = min(old.rate, fresh.rate) / max(old.rate, fresh.rate)
                 scored.append((alike, closeness, old.pattern, fresh.pattern))
@@ -76,11 +71,17 @@ def pair_rewordings(
     used_old: set[tuple[str, Level]] = set()
     used_new: set[tuple[str, Level]] = set()
     for _, _, old_pattern, new_pattern in scored:
-        if identity(old_pattern) not in used_old and identity(new_pattern) not in used_new:
-            used_old.add(identity(old_pattern))
-            used_new.add(identity(new_pattern))
+        before, after = identity(old_pattern), identity(new_pattern)
+        if before not in used_old and after not in used_new:
+            used_old.add(before)
+            used_new.add(after)
             pairs.append((old_pattern, new_pattern))
     return tuple(pairs)
+
+
+def _frequent(candidates: Sequence[Candidate], most: int) -> list[Candidate]:
+    ranked = sorted(candidates, key=lambda one: (-one.rate, one.pattern.template, one.pattern.status))
+    return ranked[:most]
 
 
 def identity(pattern: LogPattern) -> tuple[str, Level]:

@@ -80,7 +80,8 @@ def _align(patterns: Iterable[LogPattern], exposure: Exposure, policy: LogPolicy
             vanished.append(Candidate(pattern=pattern, rate=stable / worked.stable))
         elif canary and not stable:
             new.append(Candidate(pattern=pattern, rate=canary / worked.canary))
-    pairs = {identity(fresh): old for old, fresh in pair_rewordings(vanished, new, policy.reword_similarity)}
+    found = pair_rewordings(vanished, new, policy.reword_similarity, policy.max_reworded)
+    pairs = {identity(fresh): old for old, fresh in found}
     gone = {identity(old) for old in pairs.values()}
     aligned = []
     for pattern in patterns:
