@@ -18,17 +18,17 @@ def test_it_reads_in_the_order_of_need():
         written.index(mark)
         for mark in (
             "checkout (shop)   canary 7d4cc1 vs stable 5b8f9c   window 5 min",
-            "ROLLBACK    score 12/100   confidence 92/100   decided by both   (2 of 3 metrics differ)",
+            "ROLLBACK    score 12/100   confidence 92/100   decided by both   (2 of 3 metrics worse)",
             "  Why\n  1. http_error_ratio: 25.0%",
             "Likely cause (inferred by rules, not measured)",
-            "The model (gemini-flash) (model, not measured)",
+            "The model (gemini-flash) (its words, not measured)",
             "     kubectl logs checkout-7d4cc1-x2v -n shop",
             "  Evidence\n  [m1] ",
             "  What is the same",
             "  What was compared",
             "  What was not looked at",
             "warning: the key of the store is missing",
-            "model gemini-flash · 3,214 (100 cached) + 420 + 80 thinking tokens · 2 calls · $0.0021",
+            "model gemini-flash · tokens: 3,214 prompt (100 of them cached) + 420 reply + 80 thinking · 2 calls",
         )
     ]
     assert places == sorted(places)
@@ -80,7 +80,7 @@ def test_the_usage_line_knows_what_it_does_not_know():
     result = replace(results.result(), usage=usage, redactions=(), verdict=replace(results.verdict(), digests=digests))
     line = " ".join(text.render(result, width=200).splitlines()[-1].split())
     assert line == (
-        "model unknown · 10 + 5 tokens · 1 call · cost unknown · evidence abababababab · policy cdcdcdcdcdcd"
+        "model unknown · tokens: 10 prompt + 5 reply · 1 call · cost unknown · evidence abababababab · policy cdcdcdcdcdcd"
     )
 
 

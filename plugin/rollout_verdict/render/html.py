@@ -15,9 +15,9 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from rollout_verdict.core.comparison import LogChange, LogOutcome, MetricCheck, MetricOutcome
-from rollout_verdict.core.evidence import LogPattern
-from rollout_verdict.core.explanation.amounts import amount, chance, change, duration, span
-from rollout_verdict.core.explanation.explain import sections, series_names
+from rollout_verdict.core.evidence import LogPattern, PodState
+from rollout_verdict.core.explanation.amounts import chance, duration, number, span
+from rollout_verdict.core.explanation.explain import level_of, sections, series_names, shift_of
 from rollout_verdict.core.quote import visible
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Decision, Severity, Side
@@ -37,6 +37,11 @@ _OUTCOMES = {
     MetricOutcome.LOW: "low",
     MetricOutcome.NO_DATA: "no data",
     MetricOutcome.TOO_FEW: "too few samples",
+}
+_PER = {  # sizes in which rates are neither tiny nor huge
+    "requests": (1000, "per 1,000 requests"),
+    "events": (1000, "per 1,000 everyday events"),
+    "pod-seconds": (60, "a minute and pod"),
 }
 _ROWS = {  # the decision table, as the README has it
     1: "a veto of the rules settles it",
@@ -101,6 +106,8 @@ def render(result: Result) -> str:
             usage=usage_line(result),
             sides=(Side.CANARY, Side.STABLE),
             duration=duration,
+            ready=_ready,
+            restarts=_restarts,
             style=Markup(style),  # noqa: S704 - our own file
             style_hash=b64encode(sha256(style.encode()).digest()).decode(),
             document=_embedded(result),
@@ -161,20 +168,16 @@ def _checks(result: Result) -> list[CheckRow]:
 
 def _check(check: MetricCheck, name: str, result: Result) -> CheckRow:
     missing = check.outcome in (MetricOutcome.NO_DATA, MetricOutcome.TOO_FEW)
-    canary, stable = (
-        amount(summary.mean, check.unit) if (summary := check.summary.of(side)) else "no data"
-        for side in (Side.CANARY, Side.STABLE)
-    )
     return CheckRow(
         check=check,
         name=name,
         tone="none" if missing else _tone(check.severity, differs=differs(check)),
         result=_OUTCOMES[check.outcome],
         reason=check.reason.removeprefix(f"{check.name}: "),  # the name stands above it
-        levels=(canary, stable),
-        shift=change(check.effect, check.unit) if check.effect is not None else "",
+        levels=(level_of(check, Side.CANARY), level_of(check, Side.STABLE)),
+        shift=shift_of(check),
         interval=span(check.interval, check.unit) if check.interval is not None else "",
-        p=chance(check.p) if check.p is not None else "",
+        p=chance(check.p) if check.p is not None and check.severity is not Severity.INFO else "",
         spark=svg.spark(check.trend),
         chart=svg.chart(check.trend, check.unit, result.evidence.window),
     )
@@ -193,10 +196,11 @@ def _log(changed: LogChange, result: Result) -> LogRow:
             counts = zip(logs.pods.of(side), pattern.counts.of(side), strict=False)
             pods += [(side.value, log.pod, events) for log, events in counts]
     unit = result.comparison.logs.exposure_unit if result.comparison.logs else ""
-    rates = [f"{rate:.3g}" if (rate := changed.rate.of(side)) is not None else "no data" for side in Side]
-    parts = [f"per 1 of {unit}: stable {rates[0]}, canary {rates[1]}"] if unit else []
-    parts += [f"ratio {changed.ratio:.3g}"] if changed.ratio is not None else []
-    parts += [f"q = {changed.q:.2g}"] if changed.q is not None else []
+    size, per = _PER.get(unit, (1, unit))
+    rates = [number(size * rate) if (rate := changed.rate.of(side)) is not None else "no data" for side in Side]
+    parts = [f"{per}: canary {rates[1]}, stable {rates[0]}"] if unit else []
+    parts += [f"ratio {number(changed.ratio)}"] if changed.ratio is not None else []
+    parts += [chance(changed.q).replace("p", "q", 1)] if changed.q is not None else []
     return LogRow(
         change=changed,
         tone=_tone(changed.severity, differs=differs(changed)),
@@ -216,14 +220,24 @@ def _course(pattern: LogPattern, result: Result) -> Any:
     )
 
 
+def _ready(pod: PodState) -> str:
+    told = dict(pod.conditions).get("Ready")
+    return {"true": "yes", "false": "no", None: "not told"}.get(told and told.lower(), "unknown")
+
+
+def _restarts(pod: PodState) -> str:
+    counts = [container.restart_count for container in pod.containers if container.restart_count is not None]
+    return f"{sum(counts):,}" if counts else "not told"
+
+
 def _cards(result: Result) -> list[tuple[str, str, str, str]]:
     """Return the summary: (target, number, label, tone) for each source, "no data" where there is none."""
     comparison = result.comparison
     metrics, logs, pods = comparison.metrics, comparison.logs, comparison.pods
-    off = [check for check in metrics.checks if differs(check)] if metrics else []
+    off = [check for check in metrics.checks if check.severity is not Severity.INFO] if metrics else []
     new = [c for c in logs.changes if differs(c) and c.outcome in (LogOutcome.NEW, LogOutcome.RISEN)] if logs else []
     cards = [
-        ("checks", f"{len(off)} of {len(metrics.checks)}" if metrics else "no data", "metrics differ", _worst(off)),
+        ("checks", f"{len(off)} of {len(metrics.checks)}" if metrics else "no data", "metrics worse", _worst(off)),
         ("logs", f"{len(new)}" if logs else "no data", "log messages new or more frequent", _worst(new)),
     ]
     facts = [fact for fact in pods.facts if fact.side is Side.CANARY] if pods else []

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rollout_verdict.core.comparison import LogChange, LogOutcome, MetricCheck, MetricOutcome
-from rollout_verdict.core.explanation.amounts import amount, change, duration
-from rollout_verdict.core.explanation.explain import section_markdown, sections, series_names
+from rollout_verdict.core.explanation.amounts import duration
+from rollout_verdict.core.explanation.explain import level_of, section_markdown, sections, series_names, shift_of
 from rollout_verdict.core.quote import code_block, code_span, prose
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Decision, RolloutRef, Severity, Side
@@ -101,16 +101,12 @@ def _checks(result: Result, size: _Size) -> Iterator[str]:
 
 
 def _row(check: MetricCheck, name: str) -> str:
-    levels = (
-        amount(summary.mean, check.unit) if (summary := check.summary.of(side)) else "no data"
-        for side in (Side.CANARY, Side.STABLE)
-    )
-    shift = change(check.effect, check.unit) if check.effect is not None else ""
+    levels = (level_of(check, side) for side in (Side.CANARY, Side.STABLE))
     mark = (
         _MARKS.get(check.outcome)
         or f"{'❌' if check.severity in (Severity.FAIL, Severity.VETO) else '⚠️'} {check.outcome.value}"
     )
-    cells = (code_span(name, limit=80, cell=True), *(prose(text) for text in (*levels, shift)), mark)
+    cells = (code_span(name, limit=80, cell=True), *(prose(text) for text in (*levels, shift_of(check))), mark)
     return f"| {' | '.join(cells)} |"
 
 

@@ -15,6 +15,9 @@ Trend = tuple[Point, ...]
 
 WIDTH, HEIGHT = 460, 190  # user units; a phone shows them nearly one to one, so that labels stay readable
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 10, 10, 24
+_LETTER, _MARGIN = 6.5, 12.0  # width of a letter of a label, and of the air around it
+_WIDEST = 124.0  # of the place for labels; longer ones go without their unit, which the text above the chart tells
+_MOST_DIGITS = 10  # more is beyond what a float of seconds or bytes can tell
 _TICKS = 4
 _GAP = 3.0  # a pause of so many usual steps is a gap in the data, not a line
 _LATEST = 250_000_000_000.0  # the last second that datetime can write, nearly
@@ -60,7 +63,10 @@ def chart(trend: Pair[Trend], unit: str, window: Window | None) -> Chart | None:
     first, last = min(t for t, _ in points), max(t for t, _ in points)
     times = (first, last) if last > first else (first - 1.0, last + 1.0)
     values = _bounds([v for _, v in points])
-    left, right, top, bottom = float(_LEFT), float(WIDTH - _RIGHT), float(_TOP), float(HEIGHT - _BOTTOM)
+    ticks = _steps(values)
+    labels = _labels(ticks, unit)
+    room = min(_WIDEST, max(_LEFT, _MARGIN + _LETTER * max(map(len, labels), default=0)))
+    left, right, top, bottom = float(room), float(WIDTH - _RIGHT), float(_TOP), float(HEIGHT - _BOTTOM)
 
     def x(time: float) -> float:
         return round(left + (time - times[0]) / (times[1] - times[0]) * (right - left), 1)
@@ -78,7 +84,7 @@ def chart(trend: Pair[Trend], unit: str, window: Window | None) -> Chart | None:
         bottom=bottom,
         lines=lines,
         xs=tuple(Tick(at=x(time), label=label) for time, label in _times(times)),
-        ys=tuple(Tick(at=y(value), label=amount(value, unit)) for value in _steps(values)),
+        ys=tuple(Tick(at=y(value), label=label) for value, label in zip(ticks, labels, strict=True)),
         shade=_shade(window, times, x(times[0]), x(times[1])),
     )
 
@@ -135,6 +141,17 @@ def _steps(bounds: Point) -> list[float]:
     start = floor(bounds[0] / step)
     ticks = (step * (start + index) for index in range(_TICKS + 3))
     return [tick for tick in ticks if bounds[0] <= tick <= bounds[1]]
+
+
+def _labels(ticks: Sequence[float], unit: str) -> list[str]:
+    """Return the labels of a value axis with as many digits as keep them apart, without the unit where it is long."""
+    labels = [amount(tick, unit) for tick in ticks]
+    for digits in range(3, _MOST_DIGITS):
+        labels = [amount(tick, unit, digits=digits) for tick in ticks]
+        if len(set(labels)) == len(labels):
+            break
+    long = max(map(len, labels), default=0) * _LETTER + _MARGIN > _WIDEST
+    return [label.partition(" ")[0] for label in labels] if long else labels
 
 
 def _times(times: Point) -> list[tuple[float, str]]:

@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.text import Text
 
 from rollout_verdict.core.comparison import DiffItem, LogChange, MetricCheck, MetricOutcome, PodFact
-from rollout_verdict.core.explanation.amounts import amount, chance, change, duration
-from rollout_verdict.core.explanation.explain import sections, series_names
+from rollout_verdict.core.explanation.amounts import chance, count, duration
+from rollout_verdict.core.explanation.explain import level_of, sections, series_names, shift_of
 from rollout_verdict.core.explanation.statements import Section, Statement
 from rollout_verdict.core.quote import visible
 from rollout_verdict.core.result import Result
-from rollout_verdict.core.values import Decision, Side
+from rollout_verdict.core.values import Decision, Severity, Side
 from rollout_verdict.render.items import items, shown_ids
 from rollout_verdict.render.spark import sparks
 from rollout_verdict.render.usage import usage_line
@@ -94,8 +94,8 @@ def _failed(result: Result) -> str:
     judged = [c for c in checks if c.outcome not in (MetricOutcome.NO_DATA, MetricOutcome.TOO_FEW)]
     if not judged:
         return ""
-    off = sum(check.outcome is not MetricOutcome.PASS for check in judged)
-    return f"   ({off} of {len(judged)} metrics differ)"
+    worse = sum(check.severity is not Severity.INFO for check in judged)
+    return f"   ({worse} of {count(len(judged), 'metric')} worse)"
 
 
 def _section(section: Section, console: Console, width: int, *, numbered: bool = False) -> Iterator[Text]:
@@ -156,14 +156,14 @@ def _evidence(result: Result, console: Console, width: int) -> Iterator[Text]:
 
 
 def _metric(check: MetricCheck, name: str) -> list[Text]:
-    shift = change(check.effect, check.unit) if check.effect is not None else ""
-    p = chance(check.p) if check.p is not None else ""
-    head = "  ".join(text for text in (visible(name, limit=80), check.outcome.value, shift, p) if text)
+    held = check.severity is not Severity.INFO
+    behind = (chance(check.p) if check.p is not None else "") if held else "not held against the canary"
+    head = "  ".join(text for text in (visible(name, limit=80), check.outcome.value, shift_of(check), behind) if text)
     lines = sparks(check.trend)
     sides = []
     for side in (Side.CANARY, Side.STABLE):
         summary = check.summary.of(side)
-        told = f"{lines.of(side)} {amount(summary.mean, check.unit)} (n={summary.n})" if summary else "no data"
+        told = f"{lines.of(side)} {level_of(check, side)} (n={summary.n})" if summary else "no data"
         sides.append(f"{side.value} {told}")
     return [Text(head), Text("   ".join(sides))]
 

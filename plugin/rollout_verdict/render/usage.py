@@ -9,9 +9,9 @@ def usage_line(result: Result) -> str:
     usage = result.usage
     parts = ["no model call"] if not usage.attempts else [f"model {visible(usage.model, limit=80) or 'unknown'}"]
     if usage.attempts:
-        cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
+        cached = f" ({usage.cached_tokens:,} of them cached)" if usage.cached_tokens else ""
         thought = f" + {usage.thought_tokens:,} thinking" if usage.thought_tokens else ""
-        parts.append(f"{usage.prompt_tokens:,}{cached} + {usage.output_tokens:,}{thought} tokens")
+        parts.append(f"tokens: {usage.prompt_tokens:,} prompt{cached} + {usage.output_tokens:,} reply{thought}")
         parts.append(f"{usage.attempts} call" + ("s" if usage.attempts != 1 else ""))
         parts.append(
             "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f} (prices of {usage.price_as_of})"

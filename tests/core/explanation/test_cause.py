@@ -58,14 +58,14 @@ HIGH = builders.check(outcome=MetricOutcome.HIGH, severity=Severity.FAIL)
             {"logs": builders.logs(error("connect to <*> refused", sample="connect to payments:8443 refused")),
              "diff": (diff("env/PORT", "443", "8443"),)},
             ('The release changed "env/PORT" from "443" to "8443", and "8443" turns up in a message that is new on the '
-            'canary: "connect to <*> refused".'),
+            'canary: "connect to payments:8443 refused".'),
             ("d1", "l1"),
         ),
         (
             {"logs": builders.logs(error("payments unreachable", outcome=LogOutcome.RISEN)),
              "diff": (diff("env/PAYMENTS_URL", "", "x"),)},
             ('The release changed "env/PAYMENTS_URL" from "nothing" to "x", and "payments" turns up in a message that is '
-            'risen on the canary: "payments unreachable".'),
+            'more frequent on the canary: "payments unreachable".'),
             ("d1", "l1"),
         ),
         (
@@ -116,3 +116,14 @@ def test_nothing_is_made_up(parts):
 
 def _quiet(change):
     return replace(change, pattern=replace(change.pattern, level=Level.INFO))
+
+
+def test_the_value_is_shown_in_the_message_around_it():
+    """Out of a long message, the part that holds the value: masked, it would say nothing of it."""
+    long = "first line\n" + "x" * 100 + " connect to payments:8443 refused " + "y" * 100
+    cause = likely_cause(
+        builders.comparison(
+            logs=builders.logs(error("connect to <*>", sample=long)), diff=(diff("env/P", "443", "8443"),)
+        )
+    )
+    assert plain(cause).endswith(': "…' + "x" * 49 + " connect to payments:8443 refused " + "y" * 21 + '…".')

@@ -7,8 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout_verdict.core.comparison import LogOutcome, MetricOutcome
-from rollout_verdict.core.explanation.explain import GAPS, explain, headline, model_opinion, sections, series_names
-from rollout_verdict.core.values import Decision, Gap, Pair, Severity, SourceKind
+from rollout_verdict.core.explanation.explain import (
+    GAPS,
+    explain,
+    headline,
+    level_of,
+    model_opinion,
+    sections,
+    series_names,
+    shift_of,
+)
+from rollout_verdict.core.values import Decision, Gap, Pair, Severity, Side, SourceKind
 from tests.core import builders
 from tests.render import results
 
@@ -63,7 +72,7 @@ def test_many_findings_are_counted():
 def test_the_model_is_kept_apart():
     """What the model says is marked as such, with its citations."""
     section = next(s for s in sections(FULL.evidence, FULL.comparison, FULL.verdict) if s.title.startswith("The model"))
-    assert section.note == "model, not measured"
+    assert section.note == "its words, not measured"
     assert told(FULL, section.title) == [
         "Says rollback, confidence 92: Requests fail because payments is called on another port.",
         "Root cause: The canary calls payments on port 8443; stable uses 443.",
@@ -231,3 +240,14 @@ def test_it_is_the_same_every_time(decision):
 def test_any_text_can_be_explained(text):
     """No text in any field makes the explanation fail."""
     results.result(lambda _: text)
+
+
+def test_a_shift_is_named_for_what_it_is():
+    """Where the two levels do not give it, it is an estimate; of growth, neither level tells."""
+    check = replace(builders.check(), effect=-0.5, unit="s")
+    levels = Pair(stable=1.0, canary=0.5)
+    assert shift_of(check) == shift_of(replace(check, levels=levels)) == "−500 ms"
+    assert shift_of(replace(check, levels=replace(levels, canary=0.3))) == "−500 ms (estimated)"
+    assert shift_of(replace(check, method="growth")) == "−500 ms (growth)"
+    assert shift_of(replace(check, effect=None)) == ""
+    assert [level_of(replace(check, levels=levels), side) for side in Side] == ["1 s", "500 ms"]

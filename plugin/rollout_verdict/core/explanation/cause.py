@@ -14,6 +14,7 @@ from rollout_verdict.core.values import Severity, Side
 
 _READ = 20  # log changes that are searched for a changed value; they come in the order of importance
 _SAMPLES = 3
+_BEFORE, _BEHIND = 70, 30  # characters of a message around a value: what fits a line, and what led up to it first
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,}")
 _PART = re.compile(r"[A-Za-z][a-z]{3,}|[A-Z]{4,}")
 # Words that any template path or value holds, and that therefore tie nothing to nothing.
@@ -31,7 +32,7 @@ _POD_CAUSES = {
     "image-pull": "The canary's image cannot be pulled: its name, tag or pull secret is wrong, or the registry fails",
     "start-error": "The canary's container cannot be started: its configuration, command or a mount is wrong",
     "crash-loop": "The canary's process ends soon after it starts",
-    "never-ready": "The canary starts but never answers its readiness probe",
+    "never-ready": "The canary starts but is not ready in time",
     "restarts": "The canary's process ends again and again",
     "pod-failed": "The canary's pod ended in failure",
 }
@@ -95,8 +96,8 @@ def _from_diff(item: DiffItem, change: LogChange, word: str) -> Statement:
         *_edit(item),
         ", and ",
         quote(word),
-        f" turns up in a message that is {change.outcome.value} on the canary: ",
-        quote(change.pattern.wording),
+        f" turns up in a message that is {_BECAME[change.outcome]} on the canary: ",
+        quote(_around(change, word)),
         ".",
         ids=(item.id, change.id),
     )
@@ -132,6 +133,20 @@ def _from_symptoms(comparison: Comparison, troubles: tuple[LogChange, ...]) -> S
     return None
 
 
+_BECAME = {LogOutcome.NEW: "new", LogOutcome.RISEN: "more frequent"}
+
+
+def _around(change: LogChange, word: str) -> str:
+    """Return the part of a real message that holds the word; the masked message where only that one does."""
+    for sample in change.pattern.samples.canary[:_SAMPLES]:
+        for line in sample.text.splitlines():
+            found = _found(line.casefold(), word)
+            if found:
+                start, end = max(0, found.start() - _BEFORE), min(len(line), found.end() + _BEHIND)
+                return f"{'…' if start else ''}{line[start:end]}{'…' if end < len(line) else ''}"
+    return change.pattern.wording
+
+
 def _edit(item: DiffItem) -> tuple[str | Quote, ...]:
     change = item.change
     return quote(change.path), " from ", quote(change.stable or "nothing"), " to ", quote(change.canary or "nothing")
@@ -145,8 +160,8 @@ def _tie(item: DiffItem, change: LogChange) -> str:
     new = (word.casefold().strip(".-_") for word in _WORD.findall(item.change.canary))
     named = (word.casefold() for word in _PART.findall(item.change.path.rpartition("/")[2]))
     candidates = [*(word for word in new if word not in before), *named]
-    return next((word for word in candidates if word not in _COMMON and _holds(said, word)), "")
+    return next((word for word in candidates if word not in _COMMON and len(word) > 2 and _found(said, word)), "")
 
 
-def _holds(text: str, word: str) -> bool:
-    return re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text) is not None if len(word) > 2 else False
+def _found(text: str, word: str) -> re.Match[str] | None:
+    return re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text)

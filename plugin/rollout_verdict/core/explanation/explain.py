@@ -4,6 +4,7 @@ Measured, inferred and said by the model are kept apart. Every claim carries the
 """
 
 from collections.abc import Iterator
+from math import isclose
 
 from rollout_verdict.core.comparison import (
     Comparison,
@@ -14,7 +15,7 @@ from rollout_verdict.core.comparison import (
 )
 from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.explanation import commands
-from rollout_verdict.core.explanation.amounts import amount, chance, change, count, duration, span
+from rollout_verdict.core.explanation.amounts import amount, chance, change, count, duration, number, span
 from rollout_verdict.core.explanation.cause import likely_cause
 from rollout_verdict.core.explanation.statements import Quote, Section, Statement, markdown, plain, quote, say
 from rollout_verdict.core.quote import prose, visible
@@ -146,7 +147,7 @@ def _model(verdict: Verdict) -> Section:
         told.append(say(citation.claim, *quoted, ids=(citation.evidence_id,)))
     told += [say("Suggests: ", step) for step in opinion.next_steps[:3]]
     title = f"The model ({opinion.judge})"
-    return Section(title=title, statements=tuple(told), note="model, not measured", decisive=True)
+    return Section(title=title, statements=tuple(told), note="its words, not measured", decisive=True)
 
 
 def _differs(comparison: Comparison) -> Iterator[Statement]:
@@ -177,23 +178,37 @@ def _more(total: int, what: str) -> Iterator[Statement]:
 
 
 def _metric(check: MetricCheck, name: str) -> Statement:
-    levels = [
-        f"{side.value} {amount(summary.mean, check.unit) if (summary := check.summary.of(side)) else 'no data'}"
-        for side in (Side.CANARY, Side.STABLE)
-    ]
-    shift = f", shift {change(check.effect, check.unit)}" if check.effect is not None else ""
+    levels = [f"{side.value} {level_of(check, side)}" for side in (Side.CANARY, Side.STABLE)]
+    shift = f", shift {shift_of(check)}" if check.effect is not None else ""
     bounds = f" ({span(check.interval, check.unit)})" if check.interval is not None else ""
-    p = f", {chance(check.p)}" if check.p is not None else ""
+    p = f", {chance(check.p)}" if check.p is not None and check.severity is not Severity.INFO else ""
     weight = "" if check.severity is not Severity.INFO else "; not held against the canary"
     words = f" is {check.outcome.value}: {', '.join(levels)}{shift}{bounds}{p}{weight}"
     return say(quote(name), words, ids=(check.id,))
+
+
+def level_of(check: MetricCheck, side: Side) -> str:
+    """Return what a metric came to on one side: the level that was compared, else the mean."""
+    summary = check.summary.of(side)
+    mean = summary.mean if summary else None
+    told = check.levels.of(side) if check.levels else mean
+    return "no data" if told is None else amount(told, check.unit)
+
+
+def shift_of(check: MetricCheck) -> str:
+    """Return the shift with its sign, and what it is where the two levels do not give it: an estimate, or growth."""
+    if check.effect is None:
+        return ""
+    seen = check.levels.canary - check.levels.stable if check.levels else check.effect
+    estimated = " (estimated)" if not isclose(seen, check.effect, rel_tol=0.01) else ""
+    return change(check.effect, check.unit) + (" (growth)" if check.method == "growth" else estimated)
 
 
 def _log(changed: LogChange) -> Statement:
     events = changed.events
     seen = f"{count(events.canary, 'event')} on the canary in {count(changed.pods_seen.canary, 'pod')}"
     against = f"{events.stable:,} on stable in {count(changed.pods_seen.stable, 'pod')}"
-    ratio = f", rate × {changed.ratio:.3g}" if changed.ratio is not None and events.stable and events.canary else ""
+    ratio = f", rate × {number(changed.ratio)}" if changed.ratio is not None and events.stable and events.canary else ""
     weight = "" if changed.severity is not Severity.INFO else "; not held against the canary"
     pattern = changed.pattern
     level = f" {pattern.level.name}" if pattern.level else ""
@@ -236,7 +251,9 @@ def _compared(evidence: Evidence, comparison: Comparison) -> Iterator[Statement]
         yield say(f"metrics: {count(len(comparison.metrics.checks), 'metric')}, {read}")
     if evidence.kubernetes:
         told = evidence.kubernetes.pods.map(len)
-        yield say(f"pod states and events: {count(told.canary, 'canary pod')}, {told.stable} stable")
+        heard = any(pod.events for side in Side for pod in evidence.kubernetes.pods.of(side))
+        what = "pod states and events" if heard else "pod states (no events were recorded)"
+        yield say(f"{what}: {count(told.canary, 'canary pod')}, {told.stable} stable")
     if evidence.diff:
         yield say(f"pod template: {count(len(evidence.diff.changes), 'change')}")
 
