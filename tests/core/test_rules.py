@@ -145,7 +145,19 @@ def test_agreement_of_sources_makes_surer():
 def test_the_all_clear_says_what_was_seen():
     said = judge(comparison(metrics=metrics(check()), logs=logs(change()), pods=pods())).opinion
     assert said.rationale == (
-        "No harm found: 1 of 1 metrics as on stable; 1 of 1 log patterns unchanged, none of the others harmful; "
-        "1 of 1 canary pods ready"
+        "No harm found: 1 of 1 metric as on stable; 1 of 1 log message unchanged; 1 of 1 canary pods ready"
     )
-    assert judge(comparison(metrics=metrics(check()))).opinion.rationale == "No harm found: 1 of 1 metrics as on stable"
+    assert judge(comparison(metrics=metrics(check()))).opinion.rationale == "No harm found: 1 of 1 metric as on stable"
+
+
+def test_the_all_clear_says_what_the_others_are():
+    """Those that differ without harm and those that nobody could judge are not the same."""
+    outcomes = (MetricOutcome.PASS, MetricOutcome.LOW, MetricOutcome.NO_DATA, MetricOutcome.TOO_FEW)
+    checks = [check(id=f"m{place}", outcome=outcome) for place, outcome in enumerate(outcomes)]
+    kinds = (LogOutcome.UNCHANGED, LogOutcome.REWORDED, LogOutcome.TOO_FEW)
+    changes = [change(id=f"l{place}", outcome=outcome) for place, outcome in enumerate(kinds)]
+    said = judge(comparison(metrics=metrics(*checks), logs=logs(*changes))).opinion
+    assert said.rationale == (
+        "No harm found: 1 of 4 metrics as on stable (1 different without harm, 2 without enough samples); "
+        "1 of 3 log messages unchanged (1 different without harm, 1 too rare to judge)"
+    )

@@ -137,16 +137,29 @@ def _decide(findings: tuple[Finding, ...], shortfalls: tuple[str, ...], comparis
 
 
 def _all_clear(comparison: Comparison) -> str:
+    """Say what was seen, and of what is not as on stable what became of it."""
     parts = []
     if comparison.metrics:
-        passed = sum(check.outcome is MetricOutcome.PASS for check in comparison.metrics.checks)
-        parts.append(f"{passed} of {len(comparison.metrics.checks)} metrics as on stable")
+        outcomes = [check.outcome for check in comparison.metrics.checks]
+        unheard = (MetricOutcome.NO_DATA, MetricOutcome.TOO_FEW)
+        rest = (
+            (sum(one in (MetricOutcome.HIGH, MetricOutcome.LOW) for one in outcomes), "different without harm"),
+            (sum(one in unheard for one in outcomes), "without enough samples"),
+        )
+        parts.append(_tally(outcomes.count(MetricOutcome.PASS), len(outcomes), "metric", "as on stable", rest))
     if comparison.logs:
-        same = sum(change.outcome is LogOutcome.UNCHANGED for change in comparison.logs.changes)
-        parts.append(f"{same} of {len(comparison.logs.changes)} log patterns unchanged, none of the others harmful")
+        kinds = [change.outcome for change in comparison.logs.changes]
+        same, rare = kinds.count(LogOutcome.UNCHANGED), kinds.count(LogOutcome.TOO_FEW)
+        others = ((len(kinds) - same - rare, "different without harm"), (rare, "too rare to judge"))
+        parts.append(_tally(same, len(kinds), "log message", "unchanged", others))
     if comparison.pods:
         parts.append(f"{comparison.pods.ready.canary} of {comparison.pods.total.canary} canary pods ready")
     return "No harm found: " + "; ".join(parts)
+
+
+def _tally(same: int, total: int, noun: str, alike: str, others: tuple[tuple[int, str], ...]) -> str:
+    told = ", ".join(f"{number} {what}" for number, what in others if number)
+    return f"{same} of {total} {noun}{'' if total == 1 else 's'} {alike}{f' ({told})' if told else ''}"
 
 
 def _confidence(decision: Decision, findings: tuple[Finding, ...], evidence: Evidence, comparison: Comparison) -> int:
