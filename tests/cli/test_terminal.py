@@ -49,8 +49,9 @@ def test_no_color_and_dumb_terminals_get_none(environment):
     assert "ROLLBACK" in shown
 
 
-def test_a_bar_counts_on_a_terminal():
-    shown = on_terminal("evaluate", str(BUNDLES), "--mode", "rules", "--jobs", "1")
+def test_a_bar_counts_on_a_terminal(tmp_path):
+    told = ("--predictions", str(tmp_path / "p.jsonl"))  # these cases have no labels
+    shown = on_terminal("evaluate", str(BUNDLES), "--mode", "rules", "--jobs", "1", *told)
     assert "judged" in shown
     assert "0 labelled cases" in shown
 
