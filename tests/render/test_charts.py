@@ -102,3 +102,20 @@ def test_any_trend_is_drawn_inside_its_box(trend):
         assert chart.top <= y <= chart.bottom
     assert all(chart.top <= tick.at <= chart.bottom for tick in chart.ys)
     assert len(sparks(trend, width=7).canary) == 7
+
+
+def test_labels_of_a_nearly_constant_series_differ():
+    """As many digits as it takes: three times the same label would say nothing."""
+    chart = svg.chart(pair([1.0001, 1.0002], [1.0003, 1.0004]), "seconds", WINDOW)
+    labels = [tick.label for tick in chart.ys]
+    assert len(labels) > 2
+    assert len(set(labels)) == len(labels)
+
+
+@pytest.mark.parametrize("unit", ["cores", "requests_per_second", "long_winded_unit_of_somebody"])
+def test_labels_have_the_room_they_take(unit):
+    """Long units make room, and too long ones are left to the text above."""
+    chart = svg.chart(pair([0.0011, 0.0012], [0.0013, 0.0014]), unit, WINDOW)
+    longest = max(len(tick.label) for tick in chart.ys)
+    assert 6.0 * longest < chart.left - 6 < 130
+    assert all(tick.label[0].isdigit() for tick in chart.ys)

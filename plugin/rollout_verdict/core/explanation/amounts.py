@@ -26,7 +26,8 @@ def amount(value: float, unit: str, *, digits: int = 3) -> str:
         return "∞" if value > 0 else "−∞"
     word = unit.lower()
     if word in _PARTS or word in _PERCENT:
-        return f"{number(value * 100 if word in _PARTS else value, digits)} %"
+        points = value * 100 if word in _PARTS else value
+        return f"{number(points, digits if abs(points) >= 1 else digits - 1)} %"
     if word in _SECONDS:
         return _scaled(value * _SECONDS[word], _TIME, digits)
     if word in _BYTES:
