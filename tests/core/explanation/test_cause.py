@@ -6,6 +6,7 @@ import pytest
 
 from rollout_verdict.core.comparison import DiffItem, LogOutcome, MetricOutcome, PodFact
 from rollout_verdict.core.evidence import Level, LogSample, TemplateChange
+from rollout_verdict.core.explanation import cause
 from rollout_verdict.core.explanation.cause import likely_cause
 from rollout_verdict.core.explanation.statements import plain
 from rollout_verdict.core.values import Pair, Severity, Side
@@ -127,3 +128,15 @@ def test_the_value_is_shown_in_the_message_around_it():
         )
     )
     assert plain(cause).endswith(': "…' + "x" * 49 + " connect to payments:8443 refused " + "y" * 21 + '…".')
+
+
+def test_the_sample_that_holds_the_word_is_quoted_whichever_it_is():
+    """The first sample of a pattern may be the one without the changed value."""
+    samples = tuple(
+        LogSample(pod="c-1", container="app", time=None, text=text)
+        for text in ("dial db:5432 refused", "dial db:6543 refused")
+    )
+    new = builders.change("dial db:<*> refused")
+    new = replace(new, pattern=replace(new.pattern, samples=Pair(stable=(), canary=samples)))
+    assert cause._around(new, "6543") == "dial db:6543 refused"
+    assert cause._around(new, "7777") == "dial db:<*> refused"
