@@ -5,7 +5,7 @@ formula names its source; the tests hold each against an independent implementat
 """
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from statistics import NormalDist
@@ -15,7 +15,6 @@ _TINY = 1e-300  # stands for zero in Lentz' method, Numerical Recipes (3rd ed.) 
 _EPSILON = 1e-15  # relative change at which a continued fraction has converged in double precision
 _ITERATIONS = 10_000  # the fraction needs about sqrt(max(a, b)) steps: enough for counts up to 10^7
 _LEAST_QUANTILE = 1e-300  # a quantile below this is zero to every use
-_EXACT_PAIRS = 400  # up to this many pairs the exact rank-sum distribution is counted out, in under a millisecond
 
 
 def normal_cdf(z: float) -> float:
@@ -197,33 +196,6 @@ def quantile(values: Sequence[float], q: float) -> float:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def mad(values: Sequence[float]) -> float:
-    """Return the median absolute deviation times 1.4826: the deviation of a normal sample (Hampel 1974)."""
-    middle = median(values)
-    return 1.4826 * median([abs(value - middle) for value in values])
-
-
-def rank_sum(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Return Mann & Whitney's (1947) U of ``x`` against ``y`` and the two-sided p-value.
-
-    U counts the pairs with x > y, ties as a half. p is exact for small samples without ties, else normal with
-    the corrections for ties and continuity (Lehmann 1975, section 1.2).
-    """
-    ordered = sorted(y)
-    u = sum((bisect_left(ordered, v) + bisect_right(ordered, v)) / 2 for v in x)
-    pairs = len(x) * len(y)
-    both = [*x, *y]
-    if pairs <= _EXACT_PAIRS and len(set(both)) == len(both):
-        ways = _rank_sum_ways(len(x), len(y))
-        extreme = int(min(u, pairs - u))
-        return u, min(1.0, 2.0 * sum(ways[: extreme + 1]) / math.comb(len(both), len(x)))
-    sigma = rank_sum_deviation(x, y)
-    if sigma == 0:
-        return u, 1.0
-    z = max(0.0, abs(u - pairs / 2) - 0.5) / sigma
-    return u, min(1.0, 2.0 * normal_cdf(-z))
-
-
 def rank_sum_deviation(x: Sequence[float], y: Sequence[float]) -> float:
     """Return the standard deviation of U with the correction for ties (Lehmann 1975, section 1.4)."""
     both = sorted([*x, *y])
@@ -236,17 +208,6 @@ def rank_sum_deviation(x: Sequence[float], y: Sequence[float]) -> float:
         ties += (end - start) ** 3 - (end - start)
         start = end
     return math.sqrt(max(0.0, len(x) * len(y) / 12 * (n + 1 - ties / (n * (n - 1)))))
-
-
-def _rank_sum_ways(n: int, m: int) -> list[int]:
-    """Return how many orders of n and m distinct values give U = 0, 1, ... (Gaussian binomials)."""
-    ways = [1] + [0] * (n * m)
-    for factor in range(1, n + 1):
-        for index in range(n * m, m + factor - 1, -1):  # times 1 - q^(m + factor)
-            ways[index] -= ways[index - m - factor]
-        for index in range(factor, n * m + 1):  # divided by 1 - q^factor
-            ways[index] += ways[index - factor]
-    return ways
 
 
 def hodges_lehmann(x: Sequence[float], y: Sequence[float]) -> float:
