@@ -221,6 +221,25 @@ class TemplateDiff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the rollout had come when the evidence was gathered, as its controller told it.
+
+    ``strategy`` is "canary", "blueGreen", "experiment", "deployment" or "selectors"; ``situation`` a word such as
+    "progressing", "paused", "aborted", "promoted"; ``step`` counts from 0. ``window_basis`` says why the window is what
+    it is, for people.
+    """
+
+    strategy: str
+    situation: str = ""
+    step: int | None = None
+    steps: int | None = None
+    weight: int | None = None
+    revision: str = ""
+    message: str = ""
+    window_basis: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """All that is known. ``pods`` names the pods of each side even when nothing could be read of them."""
 
@@ -231,4 +250,5 @@ class Evidence:
     metrics: MetricEvidence | None = None
     kubernetes: KubernetesEvidence | None = None
     diff: TemplateDiff | None = None
+    progress: Progress | None = None
     gaps: tuple[Gap, ...] = ()
