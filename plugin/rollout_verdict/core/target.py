@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from rollout_verdict.core.values import Pair, RolloutRef, Window
 
+UNSAID = Pair(stable="", canary="")
+
 
 class TargetKind(StrEnum):
     """The kinds of object that an analysis may start from."""
@@ -27,8 +29,8 @@ class Target:
     kind: TargetKind
     namespace: str
     name: str
-    selectors: Pair[str] = Pair(stable="", canary="")
-    hashes: Pair[str] = Pair(stable="", canary="")
+    selectors: Pair[str] = UNSAID
+    hashes: Pair[str] = UNSAID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,6 @@ class Scope:
     window: Window
     pods: Pair[tuple[str, ...]]
     addresses: Pair[tuple[str, ...]]
-    services: Pair[str] = Pair(stable="", canary="")
+    services: Pair[str] = UNSAID
     ingresses: tuple[str, ...] = ()
     routers: tuple[str, ...] = ()

@@ -30,9 +30,9 @@ class Phase(StrEnum):
 class Request:
     """What somebody wants judged. ``config`` holds known keys of the plugin's configuration, as JSON.
 
-    Exactly one of ``target`` and ``upload`` is set; ``upload`` is the key of a stored bundle. ``namespace`` and ``name``
-    are the rollout's as far as the caller knows them. ``origin`` is the door: "plugin", "api", "page", "a2a", "web",
-    "mcp"; ``asked_by`` the name of the token or service account. ``replay_of`` is the analysis judged again.
+    Exactly one of ``target`` and ``upload`` is set; ``upload`` is the key of a stored bundle. ``namespace`` and
+    ``name`` are the rollout's as far as the caller knows them. ``origin`` is the door: "plugin", "api", "page",
+    "a2a", "web", "mcp"; ``asked_by`` the name of the token or service account. ``replay_of`` is the analysis judged again.
     """
 
     id: str

@@ -1,0 +1,1 @@
+"""The service: analyses over HTTP, and pages to read them on."""
