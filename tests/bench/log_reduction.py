@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rollout_verdict.core.grouping import group, score
-from rollout_verdict.core.reduce import reduce_logs
+from rollout_verdict.core.reduction.grouping import group, score
+from rollout_verdict.core.reduction.reduce import reduce_logs
 from rollout_verdict.core.values import Side
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ from pathlib import Path
 from rollout_verdict.core.compare import compare
 from rollout_verdict.core.evidence import Evidence, Level, LogEvidence, LogKind, LogPattern, MetricEvidence, PodLog
 from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.reduce import reduce_logs
+from rollout_verdict.core.reduction.reduce import reduce_logs
 from rollout_verdict.core.rules import judge
 from rollout_verdict.core.values import Decision, Pair, RolloutRef, Side, Window
 

@@ -11,9 +11,9 @@ from rollout_verdict.adapters.bundle import BundleError
 from rollout_verdict.adapters.bundle.files import read_document, read_log
 from rollout_verdict.cli import terminal
 from rollout_verdict.cli.input import InputError
-from rollout_verdict.core.grouping import GroupingScore, group, score
 from rollout_verdict.core.metrics.kayenta import score_facts
 from rollout_verdict.core.quote import visible
+from rollout_verdict.core.reduction.grouping import GroupingScore, group, score
 
 FACT_FILES = ("cases.json", "intervals.json")
 LINES = ".tsv.gz"

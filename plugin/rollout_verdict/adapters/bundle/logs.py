@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rollout_verdict.adapters.bundle.files import LOG_FILE, BundleError, Limits, read_log
 from rollout_verdict.core.evidence import LogEvidence
-from rollout_verdict.core.reduce import LogReducer
+from rollout_verdict.core.reduction.reduce import LogReducer
 from rollout_verdict.core.values import Gap, Pair, Side, SourceKind, Window
 
 NAMED = 5  # of a list of pods or files in a message; the rest are counted

@@ -1,6 +1,6 @@
 """Blocks of whole lines."""
 
-from rollout_verdict.core.block import Block
+from rollout_verdict.core.reduction.block import Block
 
 STAMP = b"2026-11-23T10:00:05.123456789Z"
 

@@ -4,10 +4,10 @@ from collections.abc import Set as AbstractSet
 from itertools import compress, count
 from typing import NamedTuple
 
-from rollout_verdict.core import events
-from rollout_verdict.core.block import Block
-from rollout_verdict.core.events import Role
-from rollout_verdict.core.lines import Key, Line, LineReader
+from rollout_verdict.core.reduction import events
+from rollout_verdict.core.reduction.block import Block
+from rollout_verdict.core.reduction.events import Role
+from rollout_verdict.core.reduction.lines import Key, Line, LineReader
 
 # Lines of these roles are events of their own unless an event of several lines is open before them.
 _ALONE = frozenset((Role.START, Role.LOUD, Role.JSON))

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from rollout_verdict.core import clock as module
-from rollout_verdict.core.clock import Clock, fixed, instant
+from rollout_verdict.core.reduction import clock as module
+from rollout_verdict.core.reduction.clock import Clock, fixed, instant
 from rollout_verdict.core.values import Window
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout_verdict.core.evidence import Level, LogEvidence, LogKind
-from rollout_verdict.core.reduce import LogReducer, ReducePolicy, reduce_logs
+from rollout_verdict.core.reduction.reduce import LogReducer, ReducePolicy, reduce_logs
 from rollout_verdict.core.values import Pair, Side, Window
 
 File = tuple[Side, str, str, Iterable[bytes]]
@@ -298,13 +298,13 @@ def stamped(second: int, text: bytes, nanos: bytes = b"000000000") -> bytes:
 def test_hash_seeds_make_no_difference():
     """The same logs give the same bytes in every process."""
     program = (
-        "from tests.core.test_reduce import MIXED, Side, reduce_logs\n"
+        "from tests.core.reduction.test_reduce import MIXED, Side, reduce_logs\n"
         "lines = b''.join(b'INFO user %s of region %s\\n' % (bytes([97 + a]), bytes([97 + b])) for a in range(9) for b in range(9))\n"
         "print(repr(reduce_logs([(Side.CANARY, 'c1', 'app', [MIXED, b'\\n', lines])])))"
     )
     told = {
         subprocess.run(
-            [sys.executable, "-c", program], check=True, capture_output=True, cwd=Path(__file__).parents[2],
+            [sys.executable, "-c", program], check=True, capture_output=True, cwd=Path(__file__).parents[3],
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": f"plugin{os.pathsep}."},
         ).stdout
         for seed in ("1", "2", "3")

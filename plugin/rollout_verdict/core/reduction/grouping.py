@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from rollout_verdict.core import templates
-from rollout_verdict.core.lines import LineReader, ReducePolicy
-from rollout_verdict.core.mask import plain_ids, skeleton
+from rollout_verdict.core.reduction import templates
+from rollout_verdict.core.reduction.lines import LineReader, ReducePolicy
+from rollout_verdict.core.reduction.mask import plain_ids, skeleton
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout_verdict.core.templates import MergePolicy, merge, tidy
+from rollout_verdict.core.reduction.templates import MergePolicy, merge, tidy
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rollout_verdict.core.events import Role, role_of, trace_of
-from rollout_verdict.core.reduce import reduce_logs
+from rollout_verdict.core.reduction.events import Role, role_of, trace_of
+from rollout_verdict.core.reduction.reduce import reduce_logs
 from rollout_verdict.core.values import Side
 
 JAVA = """\

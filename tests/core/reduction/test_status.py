@@ -3,8 +3,8 @@
 import pytest
 
 from rollout_verdict.core.evidence import Level
-from rollout_verdict.core.mask import skeleton
-from rollout_verdict.core.status import numeric_level, places, status
+from rollout_verdict.core.reduction.mask import skeleton
+from rollout_verdict.core.reduction.status import numeric_level, places, status
 
 
 def said(line: bytes) -> str:

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from rollout_verdict.core.grouping import group, score
+from rollout_verdict.core.reduction.grouping import group, score
 
 
 def test_score():

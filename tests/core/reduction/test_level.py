@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout_verdict.core.evidence import Level, LogKind
-from rollout_verdict.core.header import level_of, read, record
+from rollout_verdict.core.reduction.header import level_of, read, record
 
 
 def parts(text: str) -> tuple[str, str, str]:

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from itertools import accumulate, compress, count, islice, pairwise
 from operator import add, ne
 
-from rollout_verdict.core.clock import SHAPE, fixed
-from rollout_verdict.core.lines import Line
-from rollout_verdict.core.mask import skeleton
+from rollout_verdict.core.reduction.clock import SHAPE, fixed
+from rollout_verdict.core.reduction.lines import Line
+from rollout_verdict.core.reduction.mask import skeleton
 
 _STAMP = len(SHAPE)
 _SECOND = len("2006-01-02T15:04:05")

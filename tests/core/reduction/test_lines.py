@@ -2,10 +2,10 @@
 
 import pytest
 
-from rollout_verdict.core import lines
-from rollout_verdict.core.block import Block
-from rollout_verdict.core.lines import LineReader, ReducePolicy
-from rollout_verdict.core.mask import plain_ids, skeleton
+from rollout_verdict.core.reduction import lines
+from rollout_verdict.core.reduction.block import Block
+from rollout_verdict.core.reduction.lines import LineReader, ReducePolicy
+from rollout_verdict.core.reduction.mask import plain_ids, skeleton
 
 
 def keyed(reader: LineReader, data: bytes) -> tuple[str, str]:

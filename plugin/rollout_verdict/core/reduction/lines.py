@@ -6,13 +6,13 @@ from operator import eq
 from typing import TYPE_CHECKING, cast
 from weakref import WeakValueDictionary
 
-from rollout_verdict.core import events, header, status, templates
-from rollout_verdict.core.events import Role
 from rollout_verdict.core.evidence import Level, LogKind
-from rollout_verdict.core.mask import plain_ids, shape_of, short_numbers, skeleton
+from rollout_verdict.core.reduction import events, header, status, templates
+from rollout_verdict.core.reduction.events import Role
+from rollout_verdict.core.reduction.mask import plain_ids, shape_of, short_numbers, skeleton
 
 if TYPE_CHECKING:
-    from rollout_verdict.core.block import Block
+    from rollout_verdict.core.reduction.block import Block
 
 _OVERHEAD = 400  # bytes of the objects around a remembered line, about
 _MOST_VARIANTS = 1_000  # keys remembered for a line with codes

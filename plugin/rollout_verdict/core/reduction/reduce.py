@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from rollout_verdict.core import templates
-from rollout_verdict.core.clock import instant
 from rollout_verdict.core.evidence import Level, LogEvidence, LogKind, LogPattern, LogSample, PodLog
-from rollout_verdict.core.lines import Key, LineReader, ReducePolicy
-from rollout_verdict.core.stream import LogStream
-from rollout_verdict.core.table import Found
+from rollout_verdict.core.reduction import templates
+from rollout_verdict.core.reduction.clock import instant
+from rollout_verdict.core.reduction.lines import Key, LineReader, ReducePolicy
+from rollout_verdict.core.reduction.stream import LogStream
+from rollout_verdict.core.reduction.table import Found
 from rollout_verdict.core.values import Pair, Side, Window
 
 __all__ = ["LogReducer", "LogStream", "ReducePolicy", "reduce_logs"]

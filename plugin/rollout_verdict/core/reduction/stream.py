@@ -5,12 +5,12 @@ calls. Only lines that are new, that carry codes, that may belong to an event of
 samples are looked at on their own.
 """
 
-from rollout_verdict.core.block import Block
-from rollout_verdict.core.clock import Clock
-from rollout_verdict.core.events import Role
-from rollout_verdict.core.folding import Folding
-from rollout_verdict.core.lines import LineReader
-from rollout_verdict.core.table import Table
+from rollout_verdict.core.reduction.block import Block
+from rollout_verdict.core.reduction.clock import Clock
+from rollout_verdict.core.reduction.events import Role
+from rollout_verdict.core.reduction.folding import Folding
+from rollout_verdict.core.reduction.lines import LineReader
+from rollout_verdict.core.reduction.table import Table
 from rollout_verdict.core.values import Side, Window
 
 _LOOSE = frozenset((Role.PLAIN, Role.JSON))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout_verdict.core.mask import clean, mask, plain_ids, shape_of, short_numbers, skeleton
+from rollout_verdict.core.reduction.mask import clean, mask, plain_ids, shape_of, short_numbers, skeleton
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from itertools import compress, count
 from operator import itemgetter
 
-from rollout_verdict.core.block import Block, Tally
 from rollout_verdict.core.evidence import Level
-from rollout_verdict.core.folding import Event
-from rollout_verdict.core.lines import Key, Line, LineReader
+from rollout_verdict.core.reduction.block import Block, Tally
+from rollout_verdict.core.reduction.folding import Event
+from rollout_verdict.core.reduction.lines import Key, Line, LineReader
 
 _MOST_SLOTS = 64
 _place = itemgetter(0)

@@ -5,7 +5,7 @@ import re
 from typing import Any, NamedTuple
 
 from rollout_verdict.core.evidence import Level, LogKind
-from rollout_verdict.core.mask import HOLE, clean, mask, same_digits
+from rollout_verdict.core.reduction.mask import HOLE, clean, mask, same_digits
 
 _LEVELS = {
     "trace": Level.TRACE, "verbose": Level.TRACE, "finest": Level.TRACE, "finer": Level.TRACE,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from enum import Enum, IntEnum
 
 from rollout_verdict.core.evidence import Level
-from rollout_verdict.core.mask import clean, mask
+from rollout_verdict.core.reduction.mask import clean, mask
 
 
 class Role(IntEnum):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rollout_verdict.core.mask import HOLE
+from rollout_verdict.core.reduction.mask import HOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Reduction of logs: from bytes to counted patterns."""
