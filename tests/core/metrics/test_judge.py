@@ -5,7 +5,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rollout_verdict.core.comparison import MetricOutcome
@@ -242,6 +242,7 @@ ROW = st.lists(st.none() | VALUE, max_size=20)
 
 
 @settings(deadline=None)
+@example({MEMORY: ([[1e-300] * 18], [[1e-300] * 9 + [1e100] * 9, [1e100] * 9 + [1e-300] * 9])})
 @given(
     st.dictionaries(st.sampled_from(NAMES), st.tuples(st.lists(ROW, max_size=3), st.lists(ROW, max_size=2)), max_size=4)
 )

@@ -151,7 +151,7 @@ def fraction(case: Case, floor: Floor | None = None) -> Answer:
 def memory(case: Case) -> Answer:
     """Judge growth over the window: the level mostly tells how long a pod has been up."""
     policy = case.policy
-    base = average(case.grid.rows.stable) or 1.0
+    base = _scale(case.grid.rows)
     grown = rises(case.grid.rows, per=base)
     if not (grown.stable and grown.canary):
         return case.answer(MetricOutcome.TOO_FEW, "too few parts of the window to see growth", method="none")
@@ -174,6 +174,17 @@ def memory(case: Case) -> Answer:
         strength=told.strength,
         p=told.p,
     )
+
+
+def _scale(rows: Pair[Rows]) -> float:
+    """Return stable's level, the unit of growth, but no less than a billionth of the largest value.
+
+    Growth beyond that would overflow, and says no more.
+    """
+    largest = max(
+        abs(value) for side in (rows.stable, rows.canary) for row in side for value in row if value is not None
+    )
+    return max(abs(average(rows.stable)), largest * 1e-9) or 1.0
 
 
 def _growth(grown: Rows) -> str:
