@@ -1,10 +1,12 @@
-"""The four seams of the engine. An implementation is one module and one line in ``wiring.py``."""
+"""The seams of the engine. An implementation is one module and one line in ``wiring.py``."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from rollout_verdict.core.comparison import Comparison
-from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.evidence import Evidence, KubernetesEvidence, LogEvidence, MetricEvidence
 from rollout_verdict.core.policy import Policy
+from rollout_verdict.core.target import Gathering, Scope, Sides, Target
 from rollout_verdict.core.values import Gap, Opinion, Usage
 
 
@@ -13,6 +15,34 @@ class Source(Protocol):
 
     def collect(self) -> Evidence:
         """Return everything that could be gathered."""
+        ...
+
+
+class Cluster(Protocol):
+    """A Kubernetes cluster. Every call ends at its deadline, in seconds from now; what could not be had is a gap."""
+
+    def find(self, target: Target, gathering: Gathering, *, deadline_s: float) -> Sides:
+        """Return the two sides and their pods. Raises TargetError when there is no such object."""
+        ...
+
+    def pods(self, sides: Sides, *, deadline_s: float) -> tuple[KubernetesEvidence | None, tuple[Gap, ...]]:
+        """Return the states of the pods, with their events and what they use."""
+        ...
+
+    def logs(
+        self, sides: Sides, gathering: Gathering, *, deadline_s: float, on_done: Callable[[int, int], None]
+    ) -> tuple[LogEvidence | None, tuple[Gap, ...]]:
+        """Return the reduced logs. ``on_done`` hears how many of how many containers are read, from any thread."""
+        ...
+
+
+class Metrics(Protocol):
+    """A source of metrics, with the queries it is to make."""
+
+    def collect(
+        self, scope: Scope, *, deadline_s: float, on_done: Callable[[int, int], None]
+    ) -> tuple[MetricEvidence | None, tuple[Gap, ...]]:
+        """Return the metrics of both sides. ``on_done`` hears how many of how many queries are answered."""
         ...
 
 

@@ -3,9 +3,17 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rollout_verdict.core.values import Pair, RolloutRef, Window
+from rollout_verdict.core.evidence import PodState, Progress, TemplateDiff
+from rollout_verdict.core.values import Gap, Pair, RolloutRef, Window
 
 UNSAID = Pair(stable="", canary="")
+
+
+class TargetError(Exception):
+    """There is nothing to look at: the object does not exist, or does not lead to two sides.
+
+    The text names the object and says what to do; it holds no secret and is safe to show.
+    """
 
 
 class TargetKind(StrEnum):
@@ -23,7 +31,8 @@ class Target:
 
     ``selectors`` are Kubernetes label selectors that name the pods of a side outright, "" for "find out".
     ``hashes`` are the ``rollouts-pod-template-hash`` values that the caller was told (an AnalysisRun's arguments):
-    when the rollout has moved on since, they say which canary was meant.
+    when the rollout has moved on since, they say which canary was meant. ``pods_namespace`` is where ``selectors``
+    look, "" for ``namespace``; it may be another one, so whoever asks must be allowed to read there, too.
     """
 
     kind: TargetKind
@@ -31,6 +40,7 @@ class Target:
     name: str
     selectors: Pair[str] = UNSAID
     hashes: Pair[str] = UNSAID
+    pods_namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +59,34 @@ class Scope:
     services: Pair[str] = UNSAID
     ingresses: tuple[str, ...] = ()
     routers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathering:
+    """How evidence is gathered. Times are seconds.
+
+    ``include`` names the containers whose logs are read, all but the known sidecars when empty; ``exclude`` takes more
+    away. A name in ``include`` is read although it is a known sidecar.
+    """
+
+    window_s: float = 600.0  # long enough for a few hundred requests of a small service, short enough to be one load
+    warm_up_s: float = 30.0  # caches fill, pools connect, code is compiled: slow and loud on any fresh pod, good or bad
+    deadline_s: float = 60.0  # of all sources together
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """What a target turned out to be: who is stable, who is canary, and over which time they are compared.
+
+    ``states`` are the pods of ``scope.pods``, in that order, without their events; ``namespace`` is where they are.
+    ``gaps`` say what is in the way of a comparison; a side without pods is empty here and has its gap.
+    """
+
+    scope: Scope
+    progress: Progress
+    namespace: str
+    states: Pair[tuple[PodState, ...]]
+    diff: TemplateDiff | None = None
+    gaps: tuple[Gap, ...] = ()

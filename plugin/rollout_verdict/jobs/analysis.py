@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from rollout_verdict.core.result import Result
+from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.target import Target
 from rollout_verdict.core.values import Decision
 
@@ -32,7 +33,8 @@ class Request:
 
     Exactly one of ``target`` and ``upload`` is set; ``upload`` is the key of a stored bundle. ``namespace`` and
     ``name`` are the rollout's as far as the caller knows them. ``origin`` is the door: "plugin", "api", "page",
-    "a2a", "web", "mcp"; ``asked_by`` the name of the token or service account. ``replay_of`` is the analysis judged again.
+    "a2a", "web", "mcp"; ``asked_by`` the name of the token or service account. ``replay_of`` is the analysis
+    judged again.
     """
 
     id: str
@@ -46,16 +48,6 @@ class Request:
     replay_of: str = ""
     analysis_run: str = ""
     revision: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """Progress of one part of the work: ``done`` of ``total`` (0 when not known), with a note for people."""
-
-    name: str
-    done: int = 0
-    total: int = 0
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

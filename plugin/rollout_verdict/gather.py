@@ -1,0 +1,121 @@
+"""Live evidence: from a name to what is known about its two sides.
+
+    find the sides -> pod states, logs and metrics side by side, each under its deadline -> evidence
+
+A source that fails, hangs or breaks is a gap and takes nothing away from the others. Nothing here judges.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
+from typing import TypeVar
+
+from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.ports import Cluster, Metrics
+from rollout_verdict.core.stage import Stage
+from rollout_verdict.core.target import Gathering, Sides, Target
+from rollout_verdict.core.values import Gap, Pair, SourceKind
+
+T = TypeVar("T")
+
+GRACE_S = 2.0  # sources watch their deadline themselves; this long after it they are left behind
+
+_LOG = logging.getLogger(__name__)
+
+
+def gather(
+    target: Target,
+    cluster: Cluster,
+    metrics: Metrics | None,
+    gathering: Gathering,
+    *,
+    on_stage: Callable[[Stage], None] = lambda _stage: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Evidence:
+    """Return what is known about the target's two sides.
+
+    ``metrics`` is None where no source of metrics is set up. ``on_stage`` hears how far the work is, from several
+    threads; ``clock`` is monotonic seconds. Raises TargetError when there is no such object; anything else that goes
+    wrong is a gap in the evidence.
+    """
+    end = clock() + gathering.deadline_s
+    on_stage(Stage(name="sides", note=f"{target.kind.value}/{target.name}"))
+    sides = cluster.find(target, gathering, deadline_s=gathering.deadline_s)
+    on_stage(Stage(name="sides", done=1, total=1, note=_found(sides)))
+
+    def told(name: str) -> Callable[[int, int], None]:
+        return lambda done, total: on_stage(Stage(name=name, done=done, total=total))
+
+    left = max(0.0, end - clock())
+    pods = _start("kubernetes", lambda: cluster.pods(sides, deadline_s=left))
+    logs = _start("logs", lambda: cluster.logs(sides, gathering, deadline_s=left, on_done=told("logs")))
+    collect = partial(metrics.collect, sides.scope, deadline_s=left, on_done=told("metrics")) if metrics else _unset
+    measured = _start("metrics", collect)
+
+    def finish(source: SourceKind, what: str, future: "Future[tuple[T | None, tuple[Gap, ...]]]") -> T | None:
+        value, found = _result(future, source, what, max(0.0, end - clock()) + GRACE_S)
+        gaps.extend(found)
+        on_stage(Stage(name=source.value, done=1, total=1, note="" if value is not None else "nothing"))
+        return value
+
+    gaps = list(sides.gaps)
+    kubernetes = finish(SourceKind.KUBERNETES, "pod states", pods)
+    metric_evidence = finish(SourceKind.METRICS, "metrics", measured)
+    log_evidence = finish(SourceKind.LOGS, "logs", logs)
+    return Evidence(
+        rollout=sides.scope.rollout,
+        window=sides.scope.window,
+        pods=Pair(
+            stable=tuple(sorted(set(sides.scope.pods.stable))), canary=tuple(sorted(set(sides.scope.pods.canary)))
+        ),
+        logs=log_evidence,
+        metrics=metric_evidence,
+        kubernetes=kubernetes,
+        diff=sides.diff,
+        progress=sides.progress,
+        gaps=tuple(sorted(set(gaps), key=lambda gap: (gap.source, gap.side or "", gap.what, gap.reason, gap.hint))),
+    )
+
+
+def _found(sides: Sides) -> str:
+    pods = sides.scope.pods
+    return f"{len(pods.stable)} stable and {len(pods.canary)} canary pods, {sides.progress.situation}"
+
+
+def _unset() -> tuple[None, tuple[Gap, ...]]:
+    hint = "set prometheus.address in the template, or the address of Prometheus in the settings"
+    gap = Gap(source=SourceKind.METRICS, what="metrics", reason="no source of metrics is set up", hint=hint)
+    return None, (gap,)
+
+
+def _start(name: str, work: Callable[[], T]) -> "Future[T]":
+    """Run on a thread that nobody waits for at the end of the process: a hung source must not hold it."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 -- handed over to whoever asks for the result
+            future.set_exception(error)
+
+    threading.Thread(target=run, name=f"gather-{name}", daemon=True).start()
+    return future
+
+
+def _result(
+    future: "Future[tuple[T | None, tuple[Gap, ...]]]", source: SourceKind, what: str, timeout_s: float
+) -> tuple[T | None, tuple[Gap, ...]]:
+    """Return what a source gave; a source that broke or hangs is a gap."""
+    try:
+        return future.result(timeout_s)
+    except FutureTimeoutError:
+        reason, hint = "the source did not answer before its deadline", "raise deadlines.gather, or see why it is slow"
+    except Exception as error:  # noqa: BLE001 -- whatever breaks in a source, the others' evidence stands
+        kind = type(error).__name__  # not its text, which may quote anything
+        _LOG.error("gathering %s broke with %s", what, kind)
+        reason, hint = f"gathering it broke ({kind})", "report this: a source answers with a gap and never breaks"
+    return None, (Gap(source=source, what=what, reason=reason, hint=hint),)
