@@ -19,6 +19,7 @@ from rollout_verdict.core.logs.judge import LogPolicy
 from rollout_verdict.core.metrics.judge import MetricPolicy
 from rollout_verdict.core.pods import PodPolicy
 from rollout_verdict.core.policy import Mode, Policy
+from rollout_verdict.core.target import Gathering
 from rollout_verdict.core.values import SourceKind
 from rollout_verdict.durations import parse_duration
 
@@ -185,6 +186,8 @@ class Configuration(_Model):
     """auto: rules and model by the decision table. rules: no model. advisory: rules decide, the model explains."""
     window: Duration = 600.0
     """How far back logs and metrics are read, at most."""
+    warm_up: Duration = 30.0
+    """How long after its youngest pod became ready the canary is left alone before it is compared."""
     minimum_samples: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | SkipJsonSchema[None] = None
     """Samples that a side of a metric needs to be judged; the judge's own when not set."""
     prometheus: Prometheus = Prometheus()
@@ -252,6 +255,16 @@ class Configuration(_Model):
             logs=_with(LogPolicy(), self.thresholds.logs),
             metrics=metrics,
             pods=_with(PodPolicy(), self.thresholds.pods),
+        )
+
+    def gathering(self) -> Gathering:
+        """Return how evidence is gathered for the measurement."""
+        return Gathering(
+            window_s=self.window,
+            warm_up_s=self.warm_up,
+            deadline_s=min(self.deadlines.gather, self.deadline),
+            include=self.containers.include,
+            exclude=self.containers.exclude,
         )
 
 

@@ -95,6 +95,7 @@ KEYS: Mapping[str, _Shape] = {
     # ours
     "mode": _one_of("auto", "rules", "advisory"),
     "window": _DURATION,
+    "warmUp": _DURATION,
     "minimumSamples": _whole(1, 1_000_000),
     "prometheus": _OBJECT,
     "containers": _OBJECT,
