@@ -3,7 +3,8 @@
     redact -> compare -> rules (always, first) -> model (unless settled) -> decide -> explain
 
 The engine knows neither where evidence comes from nor who reads the result. The rules' verdict exists before the
-model is asked, so nothing the model does, or fails to do, can take it away.
+model is asked, so nothing the model does, or fails to do, can take it away. ``judge`` is the whole of it; whoever must
+keep a paid answer safe before going on takes the three parts: ``examine``, ``ask``, ``conclude``.
 """
 
 import logging
@@ -29,13 +30,59 @@ _LOG = logging.getLogger(__name__)
 REASON_LENGTH = 200  # what the AnalysisRun's message may hold (architecture: the one-line reason)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One canary, redacted, compared and judged by the rules: all that a model may be asked about."""
+
+    evidence: Evidence
+    policy: Policy
+    comparison: Comparison
+    assessment: Assessment
+
+    @property
+    def settled(self) -> bool:
+        """Whether no model has anything to say: the policy wants none, or a veto has settled the matter."""
+        vetoed = any(finding.severity is Severity.VETO for finding in self.assessment.opinion.findings)
+        return self.policy.mode is Mode.RULES or vetoed
+
+
 def judge(evidence: Evidence, policy: Policy, model: Judge | None, redactor: Redactor) -> Result:
     """Judge one canary. Never raises for anything the model does; ``model`` is None when there is none to ask."""
+    case = examine(evidence, policy, redactor)
+    return conclude(case, ask(model, case), redactor)
+
+
+def examine(evidence: Evidence, policy: Policy, redactor: Redactor) -> Case:
+    """Compare the two sides and let the rules judge."""
     evidence = redactor.tree(evidence)  # the one point: everything after it may be shown, sent and stored
     policy = replace(policy, extra_prompt=redactor.text(policy.extra_prompt))
     comparison = compare(evidence, policy)
     assessment = rules.judge(evidence, comparison, policy)
-    judgement = _ask(model, evidence, comparison, assessment, policy)
+    return Case(evidence=evidence, policy=policy, comparison=comparison, assessment=assessment)
+
+
+def ask(model: Judge | None, case: Case) -> Judgement | None:
+    """Ask the model, unless there is none or the case is settled without it."""
+    if model is None or case.settled:
+        return None
+    try:
+        return model.judge(case.evidence, case.comparison, case.assessment.opinion, case.policy)
+    except Exception as error:  # noqa: BLE001 -- whatever breaks in there, the rules' verdict stands
+        kind = type(error).__name__  # not its text, which may quote anything
+        _LOG.error("the model's judge broke with %s", kind)
+        return _Broken(
+            opinion=Gap(
+                source=SourceKind.MODEL,
+                what="the model's opinion",
+                reason=f"its judge broke ({kind})",
+                hint="report this: a judge answers with a gap and never breaks",
+            )
+        )
+
+
+def conclude(case: Case, judgement: Judgement | None, redactor: Redactor) -> Result:
+    """Decide and explain. The same case and judgement make the same result, however long lies between the two."""
+    evidence, policy, comparison, assessment = case.evidence, case.policy, case.comparison, case.assessment
     opinion = redactor.tree(judgement.opinion) if judgement else None
     reply = redactor.text(judgement.reply) if judgement else ""
     checked = _check(opinion, comparison, assessment)
@@ -67,28 +114,6 @@ def judge(evidence: Evidence, policy: Policy, model: Judge | None, redactor: Red
         prompt=judgement.prompt if judgement else "",
         reply=reply,
     )
-
-
-def _ask(
-    model: Judge | None, evidence: Evidence, comparison: Comparison, assessment: Assessment, policy: Policy
-) -> Judgement | None:
-    """Ask the model, unless there is none, the policy says no or a veto has settled the matter."""
-    vetoed = any(finding.severity is Severity.VETO for finding in assessment.opinion.findings)
-    if model is None or policy.mode is Mode.RULES or vetoed:
-        return None
-    try:
-        return model.judge(evidence, comparison, assessment.opinion, policy)
-    except Exception as error:  # noqa: BLE001 -- whatever breaks in there, the rules' verdict stands
-        kind = type(error).__name__  # not its text, which may quote anything
-        _LOG.error("the model's judge broke with %s", kind)
-        return _Broken(
-            opinion=Gap(
-                source=SourceKind.MODEL,
-                what="the model's opinion",
-                reason=f"its judge broke ({kind})",
-                hint="report this: a judge answers with a gap and never breaks",
-            )
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
