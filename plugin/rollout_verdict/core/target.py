@@ -49,7 +49,8 @@ class Scope:
 
     ``services`` are Service names, "" where the rollout has none of its own for a side; ``ingresses`` and ``routers``
     are what the Rollout's ``trafficRouting`` names ("nginx", "istio", ...), in its order. ``addresses`` are pod IPs,
-    in the order of ``pods``, "" where a pod has none yet.
+    in the order of ``pods``, "" where a pod has none yet. ``target_groups`` are the ``fullName`` of the two in the
+    Rollout's ``status.alb``.
     """
 
     rollout: RolloutRef
@@ -59,6 +60,7 @@ class Scope:
     services: Pair[str] = UNSAID
     ingresses: tuple[str, ...] = ()
     routers: tuple[str, ...] = ()
+    target_groups: Pair[str] = UNSAID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
