@@ -119,3 +119,10 @@ def test_labels_have_the_room_they_take(unit):
     longest = max(len(tick.label) for tick in chart.ys)
     assert 6.0 * longest < chart.left - 6 < 130
     assert all(tick.label[0].isdigit() for tick in chart.ys)
+
+
+def test_every_dot_says_its_value_and_moment():
+    """What a pointer over a dot reads: value with unit, and when."""
+    chart = svg.chart(pair([1], [2, 3]), "seconds", WINDOW)
+    assert len(chart.lines.canary.labels) == len(chart.lines.canary.dots) == 2
+    assert chart.lines.canary.labels[1].startswith("3 s at ")

@@ -36,7 +36,7 @@ CONTRAST = """() => {
   const ground = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c[3] > 0.99) return c; } return parse(getComputedStyle(document.body).backgroundColor); };
   const low = [];
   for (const e of document.querySelectorAll("body *")) {
-    if (e.closest("script, .skip") || ![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
+    if (e.closest("script, .skip, svg title") || ![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
     const style = getComputedStyle(e);
     const ink = light(parse(e.closest("svg") ? style.fill : style.color)), paper = light(ground(e));
     const ratio = (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);

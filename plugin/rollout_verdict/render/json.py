@@ -12,5 +12,6 @@ def render(result: Result) -> str:
     The tree is the one of ``Result``; infinite bounds of an interval are null.
     """
     tree = plain(result, unbounded=True)
-    del tree["prompt"], tree["reply"]
+    for name in ("prompt", "reply", "exchanges"):
+        tree.pop(name, None)
     return canonical({"schema": SCHEMA, **tree}).decode() + "\n"

@@ -33,10 +33,11 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One side: stretches of connected points as ``points`` attributes, and every point as a dot."""
+    """One side: stretches of connected points as ``points`` attributes, and every point as a dot with its label."""
 
     stretches: tuple[str, ...]
     dots: tuple[Point, ...]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,17 @@ def chart(trend: Pair[Trend], unit: str, window: Window | None) -> Chart | None:
     def y(value: float) -> float:
         return round(bottom - (value - values[0]) / (values[1] - values[0]) * (bottom - top), 1)
 
-    lines = trend.map(lambda side: _line([[(x(t), y(v)) for t, v in stretch] for stretch in _stretches(side)]))
+    def label(point: Point) -> str:
+        return f"{amount(point[1], unit)} at {_moment(point[0], times)}"
+
+    def line(side: Trend) -> Line:
+        stretches = [[(x(t), y(v)) for t, v in stretch] for stretch in _stretches(side)]
+        return Line(
+            stretches=tuple(_attribute(stretch) for stretch in stretches if len(stretch) > 1),
+            dots=tuple(point for stretch in stretches for point in stretch),
+            labels=tuple(map(label, side)),
+        )
+
     return Chart(
         width=WIDTH,
         height=HEIGHT,
@@ -82,7 +93,7 @@ def chart(trend: Pair[Trend], unit: str, window: Window | None) -> Chart | None:
         right=right,
         top=top,
         bottom=bottom,
-        lines=lines,
+        lines=trend.map(line),
         xs=tuple(Tick(at=x(time), label=label) for time, label in _times(times)),
         ys=tuple(Tick(at=y(value), label=label) for value, label in zip(ticks, labels, strict=True)),
         shade=_shade(window, times, x(times[0]), x(times[1])),
@@ -111,13 +122,6 @@ def _stretches(side: Trend) -> list[Trend]:
     longest = _GAP * median(pauses) if pauses else 0.0
     cuts = [0, *(index + 1 for index, pause in enumerate(pauses) if pause > longest), len(side)]
     return [side[start:end] for start, end in pairwise(cuts) if end > start]
-
-
-def _line(stretches: Sequence[Sequence[Point]]) -> Line:
-    return Line(
-        stretches=tuple(_attribute(stretch) for stretch in stretches if len(stretch) > 1),
-        dots=tuple(point for stretch in stretches for point in stretch),
-    )
 
 
 def _attribute(points: Sequence[Point]) -> str:
@@ -155,12 +159,17 @@ def _labels(ticks: Sequence[float], unit: str) -> list[str]:
 
 
 def _times(times: Point) -> list[tuple[float, str]]:
-    """Return three moments with their labels: UTC, or seconds from the start for times that no calendar has."""
+    """Return three moments with their labels."""
     moments = [times[0], (times[0] + times[1]) / 2, times[1]]
+    return [(moment, _moment(moment, times)) for moment in moments]
+
+
+def _moment(moment: float, times: Point) -> str:
+    """Return a label: UTC, or seconds from the start for times that no calendar has."""
     if not 0 <= times[0] <= times[1] < _LATEST:
-        return [(moment, f"+{moment - times[0]:.4g} s") for moment in moments]
+        return f"+{moment - times[0]:.4g} s"
     form = "%H:%M:%S" if times[1] - times[0] < 3600 else "%m-%d %H:%M"
-    return [(moment, f"{datetime.fromtimestamp(moment, UTC):{form}}") for moment in moments]
+    return f"{datetime.fromtimestamp(moment, UTC):{form}}"
 
 
 def _shade(window: Window | None, times: Point, left: float, right: float) -> Point | None:
