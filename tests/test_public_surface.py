@@ -101,7 +101,7 @@ INPUT_KEYS = {
 }  # fmt: skip
 
 EVIDENCE_KEYS = {
-    "Evidence": "rollout window pods logs metrics kubernetes diff progress gaps",
+    "Evidence": "rollout window pods logs metrics kubernetes diff progress gaps memory",
     "RolloutRef": "namespace name stable_hash canary_hash",
     "Window": "start end",
     "LogEvidence": "pods patterns bucket_edges coarse_events",
@@ -112,7 +112,7 @@ EVIDENCE_KEYS = {
     "MetricSeries": "name labels pod samples dropped",
     "MetricMeta": "name unit direction help",
     "KubernetesEvidence": "pods",
-    "Progress": "strategy situation step steps weight revision message window_basis",
+    "Progress": "strategy situation step steps weight revision message window_basis obstacle",
     "PodState": "name phase start_time containers conditions events node",
     "ContainerState": "name image ready restart_count state last_state limits requests init",
     "ContainerStatus": "status reason message exit_code started finished",
@@ -120,6 +120,11 @@ EVIDENCE_KEYS = {
     "TemplateDiff": "changes",
     "TemplateChange": "path stable canary",
     "Gap": "source what reason hint side",
+    "Memory": "earlier marks",
+    "Earlier": "id time decision reason version digest findings",
+    "Recalled": "code severity key",
+    "Mark": "id about who when why expires",
+    "Marked": "kind key text",
 }
 
 

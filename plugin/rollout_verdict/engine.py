@@ -8,7 +8,7 @@ keep a paid answer safe before going on takes the three parts: ``examine``, ``as
 """
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from rollout_verdict.core import rules
 from rollout_verdict.core.canonical import digest
@@ -21,7 +21,7 @@ from rollout_verdict.core.model import citations
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.ports import Judge, Judgement
 from rollout_verdict.core.redaction.redact import Redactor
-from rollout_verdict.core.result import Result
+from rollout_verdict.core.result import Exchange, Result, exchanged
 from rollout_verdict.core.rules import Assessment
 from rollout_verdict.core.values import DecidedBy, Decision, Digests, Gap, Opinion, Severity, SourceKind, Usage, Verdict
 
@@ -70,7 +70,7 @@ def ask(model: Judge | None, case: Case) -> Judgement | None:
     except Exception as error:  # noqa: BLE001 -- whatever breaks in there, the rules' verdict stands
         kind = type(error).__name__  # not its text, which may quote anything
         _LOG.error("the model's judge broke with %s", kind)
-        return _Broken(
+        return Judgement(
             opinion=Gap(
                 source=SourceKind.MODEL,
                 what="the model's opinion",
@@ -84,10 +84,11 @@ def conclude(case: Case, judgement: Judgement | None, redactor: Redactor) -> Res
     """Decide and explain. The same case and judgement make the same result, however long lies between the two."""
     evidence, policy, comparison, assessment = case.evidence, case.policy, case.comparison, case.assessment
     opinion = redactor.tree(judgement.opinion) if judgement else None
-    reply = redactor.text(judgement.reply) if judgement else ""
+    vote = redactor.tree(judgement.vote) if judgement else None
+    prompt, reply, others = _texts(judgement, redactor)
     checked = _check(opinion, comparison, assessment)
     ruling = decide(assessment, checked, policy)
-    gaps = (*evidence.gaps, opinion) if isinstance(opinion, Gap) else evidence.gaps
+    unheard = (opinion,) if isinstance(opinion, Gap) else vote.failed if vote else ()
     verdict = Verdict(
         decision=ruling.decision,
         score=_score(ruling, assessment),
@@ -96,13 +97,14 @@ def conclude(case: Case, judgement: Judgement | None, redactor: Redactor) -> Res
         row=ruling.row,
         reason=_reason(ruling, assessment, checked),
         opinions=(assessment.opinion, checked.opinion) if isinstance(checked, Checked) else (assessment.opinion,),
-        gaps=gaps,
+        gaps=(*evidence.gaps, *unheard),
         digests=Digests(
             evidence=digest(evidence),
             policy=digest(policy),
-            prompt=digest(judgement.prompt) if judgement and judgement.prompt else "",
-            reply=digest(reply) if reply else "",
+            prompt=exchanged(prompt, (other.prompt for other in others)),
+            reply=exchanged(reply, (other.reply for other in others)),
         ),
+        vote=vote,
     )
     return Result(
         evidence=evidence,
@@ -111,19 +113,18 @@ def conclude(case: Case, judgement: Judgement | None, redactor: Redactor) -> Res
         explanation=redactor.tree(explain(evidence, comparison, verdict)),
         usage=judgement.usage if judgement else Usage(),
         redactions=tuple(sorted(redactor.counts.items())),
-        prompt=judgement.prompt if judgement else "",
+        prompt=prompt,
         reply=reply,
+        exchanges=others,
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Broken:
-    """What stands for the judgement of a judge that raised."""
-
-    opinion: Gap
-    usage: Usage = field(default_factory=Usage)
-    prompt: str = ""
-    reply: str = ""
+def _texts(judgement: Judgement | None, redactor: Redactor) -> tuple[str, str, tuple[Exchange, ...]]:
+    """Return what was exchanged with the first model and with the others; prompts were made from redacted evidence."""
+    if judgement is None:
+        return "", "", ()
+    others = tuple(replace(other, reply=redactor.text(other.reply)) for other in judgement.others)
+    return judgement.prompt, redactor.text(judgement.reply), others
 
 
 def _check(opinion: Opinion | Gap | None, comparison: Comparison, assessment: Assessment) -> Checked | Gap | None:

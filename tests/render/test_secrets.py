@@ -1,6 +1,5 @@
 """A secret planted in every field of the evidence and of the model's words is in nothing that leaves the process."""
 
-from dataclasses import dataclass
 from html import unescape
 
 import pytest
@@ -8,20 +7,12 @@ import pytest
 from rollout_verdict import engine
 from rollout_verdict.core.pods import PodPolicy
 from rollout_verdict.core.policy import Policy
+from rollout_verdict.core.ports import Judgement
 from rollout_verdict.core.redaction.redact import Redactor
-from rollout_verdict.core.values import Opinion, Usage
+from rollout_verdict.core.values import Usage
 from rollout_verdict.render import html, json, markdown, text
 from tests.core.planted import PLANTED
 from tests.render import results
-
-
-@dataclass
-class _Judgement:
-    opinion: Opinion
-    usage: Usage
-    prompt: str
-    reply: str
-
 
 PATIENT = Policy(pods=PodPolicy(never_ready_after_s=1e9))  # a veto would spare the model
 
@@ -34,7 +25,12 @@ class _Leaky:
 
     def judge(self, evidence, comparison, rules, policy):
         told = f"{evidence}\n{comparison}\n{rules}"
-        return _Judgement(results.opinion(self._words), Usage(model="m", attempts=1), told, self._words("reply"))
+        return Judgement(
+            opinion=results.opinion(self._words),
+            usage=Usage(model="m", attempts=1),
+            prompt=told,
+            reply=self._words("reply"),
+        )
 
 
 @pytest.mark.parametrize(("planted", "secret"), [case[1:] for case in PLANTED], ids=[case[0] for case in PLANTED])

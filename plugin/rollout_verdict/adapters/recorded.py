@@ -11,20 +11,11 @@ from rollout_verdict.core.model.blocks import blocks
 from rollout_verdict.core.model.neutral import plain
 from rollout_verdict.core.model.reply import Reply, opinion
 from rollout_verdict.core.policy import Policy
+from rollout_verdict.core.ports import Judgement
 from rollout_verdict.core.result import Record
-from rollout_verdict.core.values import Gap, Opinion, SourceKind, Usage
+from rollout_verdict.core.values import Gap, Opinion, SourceKind
 
 PROBLEM_LENGTH = 200  # of what is said about a bad reply
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedJudgement:
-    """What came of asking back then, judged by what is asked for now."""
-
-    opinion: Opinion | Gap
-    usage: Usage
-    prompt: str
-    reply: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +25,11 @@ class RecordedJudge:
     record: Record
     parse: Callable[[str], Reply]
 
-    def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> RecordedJudgement:
+    def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> Judgement:
         """Return the recorded opinion, or the gap that stands for it: the recorded one, or why the reply is refused."""
         del evidence, rules, policy  # the reply was given to the recorded prompt
         record = self.record
-        return RecordedJudgement(
+        return Judgement(
             opinion=self._opinion(comparison), usage=record.usage, prompt=record.prompt, reply=record.reply
         )
 

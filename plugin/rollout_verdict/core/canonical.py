@@ -5,7 +5,7 @@ with ``Z``, sets sorted lists, floats their shortest ``repr`` (which reads back 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,10 @@ from math import isfinite, isnan
 from typing import Any
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+# Metadata of a dataclass field that came after values had been recorded: it is left out while it holds its default, so
+# that what was recorded before keeps its bytes and its digest.
+LATER: Mapping[str, bool] = {"later": True}
 
 
 class CanonicalError(ValueError):
@@ -59,7 +63,7 @@ def plain(value: Any, *, unbounded: bool = False) -> Any:  # noqa: C901, PLR0911
     if value is None or isinstance(value, int):
         return value
     if is_dataclass(value) and not isinstance(value, type):
-        return _members(((field.name, getattr(value, field.name)) for field in fields(value)), unbounded=unbounded)
+        return _members(_told(value), unbounded=unbounded)
     if isinstance(value, Mapping):
         return _members(value.items(), unbounded=unbounded)
     if isinstance(value, AbstractSet):
@@ -69,6 +73,14 @@ def plain(value: Any, *, unbounded: bool = False) -> Any:  # noqa: C901, PLR0911
     if isinstance(value, timedelta):
         return value.total_seconds()
     raise CanonicalError(f"has no canonical form: {type(value).__name__}")
+
+
+def _told(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a dataclass with their values, without later ones at their default."""
+    for field in fields(value):
+        held = getattr(value, field.name)
+        if not ("later" in field.metadata and held == field.default):
+            yield field.name, held
 
 
 def _dump(tree: Any) -> str:

@@ -4,10 +4,12 @@ Every item has an id that people and the model cite: ``m1`` metrics, ``l1`` log 
 ``d1`` template changes. Ids are given in the order of importance, so ``l1`` is the log change to read first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rollout_verdict.core.canonical import LATER
 from rollout_verdict.core.evidence import Direction, LogPattern, TemplateChange
+from rollout_verdict.core.memory import Earlier, Mark
 from rollout_verdict.core.values import Pair, Severity, Side
 
 
@@ -172,17 +174,45 @@ class DiffItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """An earlier verdict of the rollout with its id (``e1`` is the latest).
+
+    ``same_version`` says whether it judged the pod template that is the canary now; ``again`` are the ids of today's
+    items that counted against the canary then, too.
+    """
+
+    id: str
+    verdict: Earlier
+    same_version: bool
+    again: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """An item that people marked as known to be benign: ``severity`` is what it would have counted for."""
+
+    id: str
+    severity: Severity
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Everything the verdict may cite. A part is None when its source is missing."""
+    """Everything the verdict may cite. A part is None when its source is missing.
+
+    An item in ``set_aside`` has the severity INFO in its part. ``before`` are the earlier verdicts, latest first.
+    """
 
     logs: LogComparison | None
     metrics: MetricComparison | None
     pods: PodComparison | None
     diff: tuple[DiffItem, ...] = ()
+    before: tuple[Before, ...] = field(default=(), metadata=LATER)
+    set_aside: tuple[SetAside, ...] = field(default=(), metadata=LATER)
 
     @property
     def ids(self) -> frozenset[str]:
-        """Ids of all items that may be cited."""
+        """Ids of all items in which the two sides are compared."""
         items = [change.id for change in self.logs.changes] if self.logs else []
         items += [check.id for check in self.metrics.checks] if self.metrics else []
         items += [fact.id for fact in self.pods.facts] if self.pods else []

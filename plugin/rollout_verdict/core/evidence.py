@@ -5,11 +5,13 @@ the judges. A missing source is ``None`` here and a ``Gap`` beside it. Everythin
 facts make the same bytes whatever order they arrived in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from hashlib import blake2b
 
+from rollout_verdict.core.canonical import LATER
+from rollout_verdict.core.memory import Memory
 from rollout_verdict.core.values import Gap, Pair, RolloutRef, Window
 
 
@@ -226,7 +228,8 @@ class Progress:
 
     ``strategy`` is "canary", "blueGreen", "experiment", "deployment" or "selectors"; ``situation`` a word such as
     "progressing", "paused", "aborted", "promoted"; ``step`` counts from 0. ``window_basis`` says why the window is what
-    it is, for people.
+    it is, for people. ``obstacle`` says why no evidence can promote this canary (the rollout was aborted, say), "" when
+    some could.
     """
 
     strategy: str
@@ -237,6 +240,7 @@ class Progress:
     revision: str = ""
     message: str = ""
     window_basis: str = ""
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,5 +254,6 @@ class Evidence:
     metrics: MetricEvidence | None = None
     kubernetes: KubernetesEvidence | None = None
     diff: TemplateDiff | None = None
-    progress: Progress | None = None
+    progress: Progress | None = field(default=None, metadata=LATER)
     gaps: tuple[Gap, ...] = ()
+    memory: Memory | None = field(default=None, metadata=LATER)

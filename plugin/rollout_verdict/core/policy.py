@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rollout_verdict.core.canonical import LATER
 from rollout_verdict.core.logs.judge import LogPolicy
 from rollout_verdict.core.metrics.judge import MetricPolicy
 from rollout_verdict.core.pods import PodPolicy
@@ -31,3 +32,9 @@ class Policy:
     logs: LogPolicy = field(default_factory=LogPolicy)
     metrics: MetricPolicy = field(default_factory=MetricPolicy)
     pods: PodPolicy = field(default_factory=PodPolicy)
+    # Names of further models to ask in doubt, "" for the first one once more. None by default: each costs as much as
+    # the first, and without them doubt already ends with a person.
+    second_opinions: tuple[str, ...] = field(default=(), metadata=LATER)
+    second_opinion_s: float = field(default=60.0, metadata=LATER)  # for each; the first was given time enough
+    # How often a model may ask for more of an item. Never by default: each round is another paid call.
+    evidence_rounds: int = field(default=0, metadata=LATER)

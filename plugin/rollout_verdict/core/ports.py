@@ -1,13 +1,15 @@
 """The seams of the engine. An implementation is one module and one line in ``wiring.py``."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rollout_verdict.core.comparison import Comparison
 from rollout_verdict.core.evidence import Evidence, KubernetesEvidence, LogEvidence, MetricEvidence
 from rollout_verdict.core.policy import Policy
+from rollout_verdict.core.result import Exchange
 from rollout_verdict.core.target import Gathering, Scope, Sides, Target
-from rollout_verdict.core.values import Gap, Opinion, Usage
+from rollout_verdict.core.values import Gap, Opinion, Usage, Vote
 
 
 class Source(Protocol):
@@ -46,33 +48,25 @@ class Metrics(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a judge hands back: an opinion, or the gap that stands for its absence, and what it cost.
+
+    ``prompt`` and ``reply`` are texts for the record, "" when there were none. Where several were asked, they are those
+    of the first, ``others`` those of the others, and ``vote`` says how ``opinion`` came about.
+    """
+
+    opinion: Opinion | Gap
+    usage: Usage = field(default_factory=Usage)
+    prompt: str = ""
+    reply: str = ""
+    others: tuple[Exchange, ...] = ()
+    vote: Vote | None = None
+
+
 class Judge(Protocol):
     """A second judge beside the rules: the model. Must return a gap, never raise, when it has no usable reply."""
 
-    def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> "Judgement":
+    def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> Judgement:
         """Return an opinion or the gap that stands for its absence, with what it cost."""
-        ...
-
-
-class Judgement(Protocol):
-    """What a judge hands back. ``prompt`` and ``reply`` are texts for the record, "" when there were none."""
-
-    @property
-    def opinion(self) -> Opinion | Gap:
-        """The opinion, or the gap that stands for its absence."""
-        ...
-
-    @property
-    def usage(self) -> Usage:
-        """What it cost."""
-        ...
-
-    @property
-    def prompt(self) -> str:
-        """What was asked."""
-        ...
-
-    @property
-    def reply(self) -> str:
-        """What was answered."""
         ...

@@ -1,10 +1,27 @@
 """Everything one measurement leaves behind."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
+from rollout_verdict.core.canonical import LATER, digest
 from rollout_verdict.core.comparison import Comparison
 from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.values import Explanation, Gap, SourceKind, Usage, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """The texts exchanged with one model. ``prompt`` is "" where it was the same as the first one's."""
+
+    judge: str
+    prompt: str
+    reply: str
+
+
+def exchanged(first: str, others: Iterable[str]) -> str:
+    """Return the digest of the texts sent to, or received from, all models; "" when there were none."""
+    texts = (first, *others)
+    return digest(first) if texts == (first,) and first else digest(texts) if any(texts) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +30,7 @@ class Result:
 
     ``redactions`` counts what was replaced, as sorted (kind, count). ``prompt`` and ``reply`` are the texts exchanged
     with the model, "" when none was asked; renderers leave them out, the bundle keeps them beside the result.
+    ``exchanges`` are those of second opinions.
     """
 
     evidence: Evidence
@@ -24,6 +42,7 @@ class Result:
     warnings: tuple[str, ...] = ()
     prompt: str = ""
     reply: str = ""
+    exchanges: tuple[Exchange, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +53,13 @@ class Record:
     usage: Usage
     prompt: str
     reply: str
+    exchanges: tuple[Exchange, ...] = ()
 
     @property
     def model_gap(self) -> Gap | None:
         """The gap that stood for the model's opinion, None where there was an opinion or nobody was asked."""
+        if self.verdict.vote is not None:
+            return None  # what gaps there are stand for second opinions
         return next((gap for gap in reversed(self.verdict.gaps) if gap.source is SourceKind.MODEL), None)
 
     @property

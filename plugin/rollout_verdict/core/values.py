@@ -5,10 +5,12 @@ fractions 0..1, times are aware UTC datetimes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from rollout_verdict.core.canonical import LATER
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -46,6 +48,7 @@ class SourceKind(StrEnum):
     KUBERNETES = "kubernetes"
     DIFF = "diff"
     MODEL = "model"
+    MEMORY = "memory"  # earlier verdicts and what people marked
 
 
 class DecidedBy(StrEnum):
@@ -165,6 +168,20 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """How several models' opinions became the one that counts.
+
+    ``why`` more than one was asked, ``rationale`` how they were weighed, both in one line. ``opinions`` are those that
+    were given, in the order of asking; ``failed`` stand for those that were not.
+    """
+
+    why: str
+    rationale: str
+    opinions: tuple[Opinion, ...]
+    failed: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Digests:
     """sha256 hex of what the verdict rests on. ``prompt`` and ``reply`` are "" when no model was asked."""
 
@@ -179,7 +196,8 @@ class Verdict:
     """The decision and who settled it.
 
     ``score`` 0..100: 100 is all clear, 0 is certain harm. ``reason`` is one line of at most 200 characters.
-    ``row`` is the number (1..9) of the decision table's row that applied.
+    ``row`` is the number (1..9) of the decision table's row that applied. ``opinions`` are the rules' and the one that
+    counted as the model's; ``vote`` says how that came about where several models were asked.
     """
 
     decision: Decision
@@ -191,6 +209,7 @@ class Verdict:
     opinions: tuple[Opinion, ...]
     gaps: tuple[Gap, ...]
     digests: Digests
+    vote: Vote | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +227,8 @@ class Explanation:
 class Usage:
     """What the measurement cost. Token counts are the vendor's; ``cost_usd`` is None when the price is unknown.
 
-    ``attempts`` counts HTTP calls to the model. Durations are seconds by stage; they are left out of
-    anything that must be byte-identical between runs.
+    ``attempts`` counts HTTP calls to the model. ``model_version`` and ``response_id`` are what the vendor told of the
+    answer that counted, "" when it told nothing: what its support asks for.
     """
 
     model: str = ""
@@ -220,3 +239,5 @@ class Usage:
     thought_tokens: int = 0
     cost_usd: float | None = None
     price_as_of: str = ""
+    model_version: str = field(default="", metadata=LATER)
+    response_id: str = field(default="", metadata=LATER)

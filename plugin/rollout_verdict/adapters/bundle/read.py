@@ -47,6 +47,7 @@ def read_record(path: Path, limits: Limits = DEFAULT_LIMITS) -> Record | None:
             usage=result.usage,
             prompt=prompt.decode("utf-8", "replace"),  # bytes that are no text do not have the recorded digest
             reply=reply.decode("utf-8", "replace"),
+            exchanges=result.exchanges,
         )
 
 

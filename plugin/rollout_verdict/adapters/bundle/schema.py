@@ -32,6 +32,7 @@ from rollout_verdict.core.evidence import (
     TemplateDiff,
 )
 from rollout_verdict.core.metrics.series import parse_metrics
+from rollout_verdict.core.result import Exchange
 from rollout_verdict.core.values import Pair, Usage, Verdict, Window
 
 T = TypeVar("T")
@@ -307,6 +308,7 @@ class Recorded(_Document):
 
     verdict: Verdict
     usage: Usage = Usage()
+    exchanges: tuple[Exchange, ...] = ()
 
 
 def case(name: str, content: bytes) -> CaseInput:

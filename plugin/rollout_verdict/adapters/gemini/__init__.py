@@ -13,8 +13,8 @@
 Only ``call`` and ``transport`` import the SDK and its HTTP library, and only when a call is about to be made.
 """
 
-from rollout_verdict.adapters.gemini.judge import GeminiJudge, GeminiJudgement
+from rollout_verdict.adapters.gemini.judge import GeminiJudge
 from rollout_verdict.adapters.gemini.options import Options
 from rollout_verdict.adapters.gemini.prices import Price, Prices, load_prices
 
-__all__ = ["GeminiJudge", "GeminiJudgement", "Options", "Price", "Prices", "load_prices"]
+__all__ = ["GeminiJudge", "Options", "Price", "Prices", "load_prices"]

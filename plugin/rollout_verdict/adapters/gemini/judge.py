@@ -25,6 +25,7 @@ from rollout_verdict.core.model.neutral import plain
 from rollout_verdict.core.model.prompt import Prompt, Templates, render
 from rollout_verdict.core.model.reply import opinion
 from rollout_verdict.core.policy import Policy
+from rollout_verdict.core.ports import Judgement
 from rollout_verdict.core.values import Gap, Opinion, SourceKind, Usage
 
 if TYPE_CHECKING:
@@ -36,16 +37,6 @@ BACKOFF_S = 1.0  # first wait without a hint from the server; doubles, with full
 BACKOFF_MOST_S = 8.0
 DETAIL_LENGTH = 200  # of what is said about a bad answer
 MOST_OUTPUT = 65_536  # tokens: what any model of the family can write
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeminiJudgement:
-    """What came of asking. ``prompt`` and ``reply`` are texts for the record, "" when there were none."""
-
-    opinion: Opinion | Gap
-    usage: Usage
-    prompt: str
-    reply: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,14 +82,14 @@ class GeminiJudge:
         self._loop = Loop()
         self._client: Client | None = None
 
-    def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> GeminiJudgement:
+    def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> Judgement:
         """Return the model's opinion, or the gap that stands for it, with its cost. Never raises for model trouble."""
         if not self._options.configured:
             gap = _gap("there is no API key and no Vertex AI project", "set GEMINI_API_KEY, or use mode rules")
-            return GeminiJudgement(opinion=gap, usage=Usage(), prompt="", reply="")
+            return Judgement(opinion=gap)
         if not self._breaker.admits():
             gap = _gap(f"not asked: it failed repeatedly, next try in {self._breaker.wait_s():.0f} s")
-            return GeminiJudgement(opinion=gap, usage=Usage(), prompt="", reply="")
+            return Judgement(opinion=gap)
         prompt = render(self._templates, evidence, comparison, rules, policy, budget=self._options.budget)
         total = self._options.total_timeout_s
         tally = _Tally(prompt=prompt, deadline=self._clock() + total)
@@ -114,7 +105,7 @@ class GeminiJudge:
             said = _gap(f"no usable answer within {total:g} s" + (f", last {tally.last}" if tally.last else ""))
         else:
             self._breaker.succeeded()
-        return GeminiJudgement(opinion=said, usage=self._priced(tally), prompt=prompt.text, reply=tally.reply)
+        return Judgement(opinion=said, usage=self._priced(tally), prompt=prompt.text, reply=tally.reply)
 
     def close(self) -> None:
         """Close connections and end the background thread."""
