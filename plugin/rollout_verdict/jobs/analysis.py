@@ -48,6 +48,7 @@ class Request:
     replay_of: str = ""
     analysis_run: str = ""
     revision: str = ""
+    warnings: tuple[str, ...] = ()  # what the configuration had wrong and that does no harm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +103,15 @@ class Page:
     cursor: str = ""
 
 
+class UnavailableError(Exception):
+    """Analyses cannot be kept at present: the database does not answer. The text is safe to show."""
+
+
 class Analyses(Protocol):
-    """Keeps and runs analyses. Safe to use from many threads; no call waits for an analysis to end."""
+    """Keeps and runs analyses. Safe to use from many threads; no call waits for an analysis to end.
+
+    Any method may raise UnavailableError.
+    """
 
     def start(self, request: Request) -> tuple[Analysis, bool]:
         """Start an analysis, or find the one with that id. The flag says whether it is new."""

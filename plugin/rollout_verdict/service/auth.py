@@ -90,6 +90,11 @@ class Authenticator:
         """Return everything that is granted."""
         return self._grants()
 
+    @property
+    def asks_kubernetes(self) -> bool:
+        """Whether a call may take as long as Kubernetes does."""
+        return self._reviewer is not None and bool(self._grants().accounts)
+
     def authenticate(self, headers: Mapping[str, str], cookies: Mapping[str, str], address: str) -> Principal:
         """Return who asks. Raises UnauthenticatedError, ForbiddenError, TooManyError, UnavailableError."""
         if header := headers.get("authorization"):
