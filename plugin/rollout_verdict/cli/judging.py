@@ -128,7 +128,7 @@ def replayed(
     A recorded exchange with a model takes the model's place, unless it is to be asked ``afresh``. Without a ``mode``
     the recorded one counts. Raises BundleError.
     """
-    from rollout_verdict.cli.replay import difference, told
+    from rollout_verdict.render.difference import difference, told
 
     with named(path):
         record = read_record(path)
