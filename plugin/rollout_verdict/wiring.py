@@ -9,7 +9,14 @@ from rollout_verdict.core.result import Record
 from rollout_verdict.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rollout_verdict.adapters.gemini import GeminiJudge
+    from rollout_verdict.configuration import Configuration
+    from rollout_verdict.jobs.durable import DurableAnalyses
+    from rollout_verdict.jobs.running import Stop
+    from rollout_verdict.jobs.settings import JobSettings
+    from rollout_verdict.jobs.work import Gather, Models, Notifier, Recall
 
 
 def prompt_templates(settings: Settings) -> Templates:
@@ -69,3 +76,52 @@ def recorded_judge(record: Record) -> Judge | None:
     from rollout_verdict.adapters.recorded import RecordedJudge
 
     return RecordedJudge(record=record, parse=parse)
+
+
+def analyses(
+    settings: Settings,
+    jobs: "JobSettings",
+    gather: "Gather",
+    *,
+    model: "GeminiJudge | None" = None,
+    notifiers: "Sequence[Notifier]" = (),
+    recall: "Recall | None" = None,
+) -> "DurableAnalyses":
+    """Return what keeps and runs analyses; to be launched, and closed before ``model`` is.
+
+    ``gather`` reads live targets. Raises DatabaseError, SettingsError.
+    """
+    from rollout_verdict.jobs.durable import DurableAnalyses
+    from rollout_verdict.jobs.work import Parts
+
+    given: dict[str, Any] = {} if recall is None else {"recall": recall}
+    if model is not None:
+        given["models"] = _models(settings, model)
+    return DurableAnalyses(jobs, Parts(gather=gather, notifiers=tuple(notifiers), redact=settings.redact, **given))
+
+
+def _models(settings: Settings, judge: "GeminiJudge") -> "Models":
+    """Return how the model for one measurement is found."""
+    from rollout_verdict.jobs.work import Model
+
+    words = f"{','.join(settings.models or ())} {prompt_templates(settings).digest}"
+
+    def models(configuration: "Configuration", stop: "Stop", within_s: float) -> "Model":
+        del configuration, stop, within_s
+        return Model(judge=judge, fingerprint=words)
+
+    return models
+
+
+def live_cluster(kubeconfig: str = "", context: str = "") -> "KubernetesCluster":
+    """Return the cluster that live evidence comes from: that of the kubeconfig or context named, else the one this
+    process runs in, else that of the user's kubeconfig. Raises SettingsError when there is no way to one.
+
+    One for the process, to be closed at its end; safe to use from many threads.
+    """
+    from rollout_verdict.adapters.kubernetes import ConnectionSettingsError, KubernetesCluster, connect
+
+    try:
+        return KubernetesCluster(connect(kubeconfig, context))
+    except ConnectionSettingsError as error:
+        raise SettingsError(str(error)) from None

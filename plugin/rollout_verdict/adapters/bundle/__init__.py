@@ -6,6 +6,6 @@ read here is foreign: files and sizes are guarded in ``files``, shapes checked i
 
 from rollout_verdict.adapters.bundle.files import BundleError, Limits
 from rollout_verdict.adapters.bundle.read import read_bundle, read_record, read_verdict
-from rollout_verdict.adapters.bundle.write import write_bundle
+from rollout_verdict.adapters.bundle.write import packed_bundle, write_bundle
 
-__all__ = ["BundleError", "Limits", "read_bundle", "read_record", "read_verdict", "write_bundle"]
+__all__ = ["BundleError", "Limits", "packed_bundle", "read_bundle", "read_record", "read_verdict", "write_bundle"]

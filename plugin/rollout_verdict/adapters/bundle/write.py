@@ -36,6 +36,11 @@ def write_bundle(path: Path, record: Evidence | Result) -> None:
         raise BundleError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
+def packed_bundle(record: Evidence | Result) -> bytes:
+    """Return the bytes of the .tar.gz that ``write_bundle`` would write."""
+    return _archive(_documents(record))
+
+
 def _documents(record: Evidence | Result) -> dict[str, bytes]:
     if isinstance(record, Evidence):
         return {"evidence.json": canonical(record)}

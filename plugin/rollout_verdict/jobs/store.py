@@ -1,0 +1,463 @@
+"""The tables of the service and what is asked of them: the same SQL for SQLite and PostgreSQL.
+
+    analyses    one row an analysis: the request, its phase, its verdict in the columns of a list
+    documents   evidence while an analysis runs, its whole result when it is done, uploaded bundles; compressed
+    answers     one row for each analysis that asked a model: a place in the queue, then the answer it paid for
+    replicas    the pulse of each process
+
+Times are seconds since the epoch by the clock of the process that writes; nothing is decided by comparing two clocks
+but deadlines of minutes and retention of days.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.ports import Judgement
+from rollout_verdict.core.result import Result
+from rollout_verdict.core.stage import Stage
+from rollout_verdict.core.values import Opinion
+from rollout_verdict.jobs import codec
+from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, Summary
+from rollout_verdict.jobs.answers import Limits, Spent, tokens_of
+
+T = TypeVar("T")
+
+VERSION = 1  # of the tables
+DAY_S = 86_400
+MINUTE_S = 60.0
+LOCK = 0x726F6C6C  # "roll": of PostgreSQL's advisory locks, for what must be counted and changed in one
+
+_META = sa.MetaData()
+_Text, _Time = sa.Text, sa.Double
+
+SCHEMA = sa.Table("verdict_schema", _META, sa.Column("version", sa.Integer, primary_key=True))
+ANALYSES = sa.Table(
+    "verdict_analyses",
+    _META,
+    sa.Column("id", _Text, primary_key=True),
+    sa.Column("namespace", _Text, nullable=False),
+    sa.Column("name", _Text, nullable=False),
+    sa.Column("origin", _Text, nullable=False),
+    sa.Column("phase", _Text, nullable=False),
+    sa.Column("decision", _Text, nullable=False, default=""),
+    sa.Column("created", _Time, nullable=False),
+    sa.Column("started", _Time),
+    sa.Column("finished", _Time),
+    sa.Column("deadline", _Time, nullable=False),
+    sa.Column("request", _Text, nullable=False),
+    sa.Column("stages", _Text, nullable=False, default="[]"),
+    sa.Column("message", _Text, nullable=False, default=""),
+    sa.Column("summary", _Text, nullable=False, default=""),
+    sa.Index("verdict_analyses_newest", "created", "id"),
+    sa.Index("verdict_analyses_of_rollout", "namespace", "name", "created"),
+    sa.Index("verdict_analyses_ended", "phase", "finished"),
+    sa.Index("verdict_analyses_due", "phase", "deadline"),
+)
+DOCUMENTS = sa.Table(
+    "verdict_documents",
+    _META,
+    sa.Column("id", _Text, primary_key=True),  # of the analysis, or the key of an upload
+    sa.Column("kind", _Text, primary_key=True),  # evidence, result, upload
+    sa.Column("created", _Time, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Index("verdict_documents_age", "kind", "created"),
+)
+ANSWERS = sa.Table(
+    "verdict_answers",
+    _META,
+    sa.Column("id", _Text, primary_key=True),  # of the analysis
+    sa.Column("key", _Text, nullable=False),  # same key, same question
+    sa.Column("namespace", _Text, nullable=False),
+    sa.Column("asked", _Time, nullable=False),
+    sa.Column("until", _Time, nullable=False),  # when a call that never ended no longer holds its place
+    sa.Column("answered", _Time),
+    sa.Column("usable", sa.Boolean, nullable=False, default=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False, default=0),
+    sa.Column("cost_usd", sa.Double, nullable=False, default=0.0),
+    sa.Column("content", sa.LargeBinary),
+    sa.Index("verdict_answers_key", "key"),
+    sa.Index("verdict_answers_asked", "asked"),
+    sa.Index("verdict_answers_of_namespace", "namespace", "answered"),
+)
+REPLICAS = sa.Table(
+    "verdict_replicas",
+    _META,
+    sa.Column("id", _Text, primary_key=True),
+    sa.Column("beats", sa.BigInteger, nullable=False),
+)
+OPEN = (Phase.QUEUED.value, Phase.RUNNING.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """An analysis as whoever does it needs it; ``deadline`` is seconds since the epoch."""
+
+    request: Request
+    phase: Phase
+    deadline: float
+
+
+class Store:
+    """All access to the tables. ``engine`` is for work, ``reader`` for those who only ask; both may block and raise."""
+
+    def __init__(self, engine: sa.Engine, reader: sa.Engine) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._insert: Callable[[sa.Table], Any] = (
+            sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        )
+
+    def create(self) -> None:
+        """Make the tables where they are missing. Raises RuntimeError for tables of a later version."""
+        with self._engine.begin() as connection:
+            self._one_at_a_time(connection)
+            _META.create_all(connection)
+            connection.execute(self._insert(SCHEMA).values(version=VERSION).on_conflict_do_nothing())
+            found = connection.execute(sa.select(sa.func.max(SCHEMA.c.version))).scalar_one()
+        if found > VERSION:
+            raise RuntimeError(f"the database is of a later version ({found}, this is {VERSION}): use a later release")
+
+    # -- analyses -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def adding(self, request: Request, now: float, deadline_s: float) -> Iterator[tuple[sa.Connection, bool]]:
+        """Add an analysis in a transaction that the caller may add to; the flag says whether it is new."""
+        row = {
+            "id": request.id,
+            "namespace": request.namespace,
+            "name": request.name,
+            "origin": request.origin,
+            "phase": Phase.QUEUED.value,
+            "created": now,
+            "deadline": now + deadline_s,
+            "request": codec.text_of(request),
+        }
+        with self._engine.begin() as connection:
+            insert = self._insert(ANALYSES).values(row).on_conflict_do_nothing().returning(ANALYSES.c.id)
+            yield connection, connection.execute(insert).first() is not None
+
+    def begin(self, analysis_id: str, now: float) -> Begun | None:
+        """Mark an analysis as running unless it has ended; None when it is not known."""
+        change = (
+            sa.update(ANALYSES)
+            .where(ANALYSES.c.id == analysis_id)
+            .values(
+                phase=sa.case((ANALYSES.c.phase == Phase.QUEUED.value, Phase.RUNNING.value), else_=ANALYSES.c.phase),
+                started=sa.func.coalesce(ANALYSES.c.started, now),
+            )
+            .returning(ANALYSES.c.request, ANALYSES.c.phase, ANALYSES.c.deadline)
+        )
+        with self._engine.begin() as connection:
+            row = connection.execute(change).first()
+        if row is None:
+            return None
+        return Begun(request=codec.value_of(codec.REQUEST, row.request), phase=Phase(row.phase), deadline=row.deadline)
+
+    def end(
+        self,
+        analysis_id: str,
+        phase: Phase,
+        now: float,
+        *,
+        message: str = "",
+        stages: Sequence[Stage] = (),
+        summary: Summary | None = None,
+        result: bytes | None = None,
+    ) -> bool:
+        """End an analysis unless it has ended already; an end is final. Return whether this was it."""
+        change = (
+            sa.update(ANALYSES)
+            .where(ANALYSES.c.id == analysis_id, ANALYSES.c.phase.in_(OPEN))
+            .values(
+                phase=phase.value,
+                finished=now,
+                message=message,
+                summary=codec.text_of(summary) if summary else "",
+                decision=summary.decision.value if summary else "",
+                **({"stages": codec.text_of(stages)} if stages else {}),
+            )
+        )
+        with self._engine.begin() as connection:
+            ended = bool(connection.execute(change).rowcount)
+            if ended:
+                if result is not None:
+                    self._keep(connection, analysis_id, "result", result, now)
+                connection.execute(
+                    sa.delete(DOCUMENTS).where(DOCUMENTS.c.id == analysis_id, DOCUMENTS.c.kind == "evidence")
+                )
+        return ended
+
+    def progress(self, analysis_id: str, stages: Sequence[Stage]) -> None:
+        """Keep how far an analysis is, for other replicas to tell."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(ANALYSES)
+                .where(ANALYSES.c.id == analysis_id, ANALYSES.c.phase == Phase.RUNNING.value)
+                .values(stages=codec.text_of(stages))
+            )
+
+    def get(self, analysis_id: str) -> Analysis | None:
+        """Return an analysis."""
+        with self._reader.connect() as connection:
+            row = connection.execute(sa.select(ANALYSES).where(ANALYSES.c.id == analysis_id)).first()
+        return None if row is None else _analysis(row)
+
+    def find(self, query: Query) -> Page:
+        """Return analyses, newest first. Raises ValueError for a cursor that is none of ours."""
+        select = sa.select(ANALYSES).order_by(ANALYSES.c.created.desc(), ANALYSES.c.id.desc())
+        if query.namespaces is not None:
+            select = select.where(ANALYSES.c.namespace.in_(query.namespaces))
+        for column, value in (
+            (ANALYSES.c.name, query.name),
+            (ANALYSES.c.origin, query.origin),
+            (ANALYSES.c.phase, query.phase.value if query.phase else ""),
+            (ANALYSES.c.decision, query.decision.value if query.decision else ""),
+        ):
+            if value:
+                select = select.where(column == value)
+        if query.cursor:
+            created, last = _place(query.cursor)
+            select = select.where(
+                sa.or_(ANALYSES.c.created < created, sa.and_(ANALYSES.c.created == created, ANALYSES.c.id < last))
+            )
+        with self._reader.connect() as connection:
+            rows = connection.execute(select.limit(query.limit + 1)).all()
+        more = len(rows) > query.limit
+        shown = rows[: query.limit]
+        return Page(
+            analyses=tuple(_analysis(row) for row in shown),
+            cursor=_cursor(shown[-1].created, shown[-1].id) if more and shown else "",
+        )
+
+    def cancelled(self, since: float) -> list[str]:
+        """Return the analyses that were cancelled lately."""
+        with self._reader.connect() as connection:
+            return list(
+                connection.execute(
+                    sa.select(ANALYSES.c.id).where(
+                        ANALYSES.c.phase == Phase.CANCELLED.value, ANALYSES.c.finished >= since
+                    )
+                ).scalars()
+            )
+
+    def overdue(self, now: float) -> list[str]:
+        """Return the analyses that should have ended by now."""
+        with self._reader.connect() as connection:
+            return list(
+                connection.execute(
+                    sa.select(ANALYSES.c.id).where(ANALYSES.c.phase.in_(OPEN), ANALYSES.c.deadline <= now)
+                ).scalars()
+            )
+
+    def counts(self) -> dict[Phase, int]:
+        """Return how many analyses wait and run, over all replicas."""
+        with self._reader.connect() as connection:
+            rows = connection.execute(
+                sa.select(ANALYSES.c.phase, sa.func.count())
+                .where(ANALYSES.c.phase.in_(OPEN))
+                .group_by(ANALYSES.c.phase)
+            ).all()
+        return {Phase(phase): count for phase, count in rows}
+
+    # -- documents ----------------------------------------------------------------------------------------------------
+
+    def keep(self, key: str, kind: str, content: bytes, now: float) -> None:
+        """Keep a document, instead of an earlier one of the same key and kind."""
+        with self._engine.begin() as connection:
+            self._keep(connection, key, kind, content, now)
+
+    def document(self, key: str, kind: str) -> bytes | None:
+        """Return a document."""
+        with self._reader.connect() as connection:
+            return connection.execute(
+                sa.select(DOCUMENTS.c.content).where(DOCUMENTS.c.id == key, DOCUMENTS.c.kind == kind)
+            ).scalar()
+
+    def evidence(self, analysis_id: str) -> Evidence | None:
+        """Return the evidence of an analysis, while it runs or when it is done."""
+        if content := self.document(analysis_id, "evidence"):
+            return codec.unpacked(codec.EVIDENCE, content)
+        result = self.result(analysis_id)
+        return None if result is None else result.evidence
+
+    def uploaded(self, key: str) -> Evidence | None:
+        """Return the evidence of an uploaded bundle."""
+        content = self.document(key, "upload")
+        return None if content is None else codec.unpacked(codec.EVIDENCE, content)
+
+    def result(self, analysis_id: str) -> Result | None:
+        """Return the result of an analysis that is done."""
+        content = self.document(analysis_id, "result")
+        return None if content is None else codec.unpacked(codec.RESULT, content)
+
+    def _keep(self, connection: sa.Connection, key: str, kind: str, content: bytes, now: float) -> None:
+        insert = self._insert(DOCUMENTS).values(id=key, kind=kind, created=now, content=content)
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["id", "kind"], set_={"content": insert.excluded.content, "created": now}
+            )
+        )
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def answer(self, analysis_id: str) -> Judgement | None:
+        """Return what a model has answered in an analysis."""
+        with self._reader.connect() as connection:
+            content = connection.execute(sa.select(ANSWERS.c.content).where(ANSWERS.c.id == analysis_id)).scalar()
+        return None if content is None else codec.unpacked(codec.JUDGEMENT, content)
+
+    def answered(self, analysis_id: str, key: str) -> str:
+        """Return the analysis whose answer stands for this question: its own, else the latest usable one; or ""."""
+        own = sa.and_(ANSWERS.c.id == analysis_id, ANSWERS.c.answered.is_not(None))
+        with self._reader.connect() as connection:
+            found = connection.execute(
+                sa.select(ANSWERS.c.id)
+                .where(sa.or_(own, sa.and_(ANSWERS.c.key == key, ANSWERS.c.usable)))
+                .order_by(sa.case((own, 0), else_=1), ANSWERS.c.answered.desc())
+                .limit(1)
+            ).scalar()
+        return found or ""
+
+    def spent(self, namespace: str, now: float) -> Spent:
+        """Return what a namespace has used up since midnight UTC."""
+        with self._reader.connect() as connection:
+            row = connection.execute(
+                sa.select(
+                    sa.func.coalesce(sa.func.sum(ANSWERS.c.tokens), 0),
+                    sa.func.coalesce(sa.func.sum(ANSWERS.c.cost_usd), 0.0),
+                ).where(ANSWERS.c.namespace == namespace, ANSWERS.c.answered >= now - now % DAY_S)
+            ).one()
+        return Spent(tokens=int(row[0]), cost_usd=float(row[1]))
+
+    def take_turn(
+        self, analysis_id: str, *, key: str, namespace: str, limits: Limits, now: float, longest_s: float
+    ) -> bool:
+        """Take a place among those who ask a model now; False when all are taken.
+
+        ``longest_s`` frees a place whose holder died.
+        """
+        row = {"key": key, "namespace": namespace, "asked": now, "until": now + longest_s, "answered": None}
+        with self._engine.begin() as connection:
+            if limits.calls is not None or limits.calls_a_minute is not None:
+                self._one_at_a_time(connection)
+                others = ANSWERS.c.id != analysis_id
+                asking = connection.execute(
+                    sa.select(sa.func.count()).where(others, ANSWERS.c.answered.is_(None), ANSWERS.c.until > now)
+                ).scalar_one()
+                lately = connection.execute(
+                    sa.select(sa.func.count()).where(others, ANSWERS.c.asked > now - MINUTE_S)
+                ).scalar_one()
+                if (limits.calls is not None and asking >= limits.calls) or (
+                    limits.calls_a_minute is not None and lately >= limits.calls_a_minute
+                ):
+                    return False
+            connection.execute(
+                self._insert(ANSWERS)
+                .values(id=analysis_id, **row)
+                .on_conflict_do_update(index_elements=["id"], set_=row, where=ANSWERS.c.answered.is_(None))
+            )
+        return True
+
+    def keep_answer(self, analysis_id: str, answer: Judgement, now: float) -> None:
+        """Keep an answer that was paid for, and give the place free."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(ANSWERS)
+                .where(ANSWERS.c.id == analysis_id)
+                .values(
+                    answered=now,
+                    usable=isinstance(answer.opinion, Opinion),
+                    tokens=tokens_of(answer.usage),
+                    cost_usd=answer.usage.cost_usd or 0.0,
+                    content=codec.packed(answer),
+                )
+            )
+
+    # -- replicas and age ---------------------------------------------------------------------------------------------
+
+    def beat(self, replica: str) -> dict[str, int]:
+        """Count this replica's pulse on and return everybody's."""
+        insert = self._insert(REPLICAS).values(id=replica, beats=1)
+        with self._engine.begin() as connection:
+            connection.execute(
+                insert.on_conflict_do_update(index_elements=["id"], set_={"beats": REPLICAS.c.beats + 1})
+            )
+            return {row.id: row.beats for row in connection.execute(sa.select(REPLICAS))}
+
+    def forget_replica(self, replica: str) -> None:
+        """Forget a replica that died and was taken over."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(REPLICAS).where(REPLICAS.c.id == replica))
+
+    def expired(self, now: float, age_s: float, count: int, batch: int) -> list[str]:
+        """Return ended analyses that are too old, or more than should be kept; at most ``batch`` of them."""
+        ended = ANALYSES.c.phase.not_in(OPEN)
+        with self._reader.connect() as connection:
+            edge = connection.execute(
+                sa.select(ANALYSES.c.created).where(ended).order_by(ANALYSES.c.created.desc()).offset(count).limit(1)
+            ).scalar()
+            oldest = max(now - age_s, edge if edge is not None else float("-inf"))
+            return list(
+                connection.execute(
+                    sa.select(ANALYSES.c.id)
+                    .where(ended, ANALYSES.c.created <= oldest)
+                    .order_by(ANALYSES.c.created)
+                    .limit(batch)
+                ).scalars()
+            )
+
+    def forget(self, analysis_ids: Sequence[str]) -> None:
+        """Delete analyses with all that belongs to them."""
+        with self._engine.begin() as connection:
+            for table in (DOCUMENTS, ANSWERS, ANALYSES):
+                connection.execute(sa.delete(table).where(table.c.id.in_(analysis_ids)))
+
+    def forget_uploads(self, before: float) -> None:
+        """Delete uploaded bundles that nobody has had judged for long."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(DOCUMENTS).where(DOCUMENTS.c.kind == "upload", DOCUMENTS.c.created < before))
+
+    def _one_at_a_time(self, connection: sa.Connection) -> None:
+        """Let nobody else count and change meanwhile; SQLite's transactions are so from their first write on."""
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+
+
+def _analysis(row: "sa.Row[Any]") -> Analysis:
+    return Analysis(
+        request=codec.value_of(codec.REQUEST, row.request),
+        phase=Phase(row.phase),
+        created=_moment(row.created),
+        started=None if row.started is None else _moment(row.started),
+        finished=None if row.finished is None else _moment(row.finished),
+        stages=codec.value_of(codec.STAGES, row.stages),
+        message=row.message,
+        summary=codec.value_of(codec.SUMMARY, row.summary) if row.summary else None,
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _cursor(created: float, last: str) -> str:
+    return base64.urlsafe_b64encode(f"{created!r} {last}".encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> tuple[float, str]:
+    try:
+        created, last = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ", 1)
+        return float(created), last
+    except (ValueError, binascii.Error):
+        raise ValueError("the cursor is none that a page of this list gave") from None

@@ -1,0 +1,430 @@
+"""The work of one analysis, in steps: what a finished step returned is kept, and no crash makes it happen again.
+
+    gather -> rules -> ask the model -> decide, explain, store -> notify
+
+A step returns JSON. What lies between steps is arithmetic on what they returned, so it may be done again. What a model
+answered is stored inside its step the moment it arrives: it was paid for.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from random import random
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from rollout_verdict import engine
+from rollout_verdict.configuration import Configuration, InvalidConfigurationError, OnModelFailure, read_configuration
+from rollout_verdict.core.canonical import digest
+from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.policy import Mode, Policy
+from rollout_verdict.core.ports import Judge, Judgement
+from rollout_verdict.core.redaction.redact import Redactor
+from rollout_verdict.core.result import Result
+from rollout_verdict.core.stage import Stage
+from rollout_verdict.core.target import TargetError
+from rollout_verdict.core.values import Gap, SourceKind, Usage
+from rollout_verdict.jobs import codec
+from rollout_verdict.jobs.analysis import Phase, Request, Summary
+from rollout_verdict.jobs.answers import tokens_of
+from rollout_verdict.jobs.running import Running, Stop
+from rollout_verdict.jobs.settings import JobSettings
+from rollout_verdict.jobs.store import Store
+
+_LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MIB = 1 << 20
+TURN_S = 0.25  # between two looks whether a model may be asked; one analysis of a process looks, the others queue
+OUTAGE_S = 600.0  # how long the database may be away before an analysis gives up and leaves its end to its deadline
+LATE_S = 30.0  # after its deadline, a call to a model holds its place among those who ask no longer
+MODEL = "the model's opinion"
+
+# Runs a named piece of work once in the life of an analysis.
+Step = Callable[[str, Callable[[], Any]], Any]
+Gather = Callable[[Request, Configuration, Callable[[Stage], None]], Evidence]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model to ask. ``fingerprint`` names models and prompt: the same one gives the same question the same words."""
+
+    judge: Judge
+    fingerprint: str
+
+
+class Models(Protocol):
+    """Gives the model for one measurement, None when none is set up; ``stop`` ends its calls."""
+
+    def __call__(self, configuration: Configuration, stop: Stop, within_s: float) -> Model | None:
+        """Return the model, which has ``within_s`` for an answer."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells somebody of a verdict. What it raises is noted and changes nothing."""
+
+    @property
+    def name(self) -> str:
+        """The name that ``notify`` of a template gives it."""
+        ...
+
+    def __call__(self, request: Request, result: Result) -> None:
+        """Tell of the verdict."""
+        ...
+
+
+class Recall(Protocol):
+    """Adds to evidence what is remembered of the rollout."""
+
+    def __call__(self, request: Request, evidence: Evidence) -> Evidence:
+        """Return the evidence with it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the work is done with. ``gather`` is for live targets; uploads and replays are read from the store."""
+
+    gather: Gather
+    models: Models = lambda configuration, stop, within_s: None  # noqa: ARG005 -- the rules alone
+    notifiers: tuple[Notifier, ...] = ()
+    recall: Recall = lambda request, evidence: evidence  # noqa: ARG005 -- nothing is remembered
+    redact: tuple[tuple[str, str], ...] = ()
+
+
+class Leave(BaseException):
+    """The process is about to end and goes no further; what was begun waits for the next one."""
+
+
+class _ProblemError(Exception):
+    """The analysis cannot be done; the text is for people."""
+
+
+class _Ended(BaseException):
+    """The analysis was ended from outside: cancelled, or past its deadline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Now:
+    """One analysis under way."""
+
+    request: Request
+    configuration: Configuration
+    warnings: tuple[str, ...]
+    deadline: float
+    told: bool  # it is done, and perhaps not everybody has been notified
+    step: Step
+    stop: Stop
+
+    @property
+    def id(self) -> str:
+        return self.request.id
+
+
+class Work:
+    """Does analyses. Safe to use from many threads; ``clock`` is seconds since the epoch."""
+
+    def __init__(
+        self,
+        store: Store,
+        running: Running,
+        parts: Parts,
+        settings: JobSettings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._running = running
+        self._parts = parts
+        self._settings = settings
+        self._clock = clock
+        self._judging = threading.Semaphore(settings.judging)
+        self._turn = threading.Lock()
+        self._closing = False
+
+    def run(self, analysis_id: str, step: Step) -> None:
+        """Do one analysis from wherever it was left. Raises Leave, and what the database raises when it stays away."""
+        begun = lasting(lambda: self._store.begin(analysis_id, self._clock()))
+        if begun is None or begun.phase in (Phase.CANCELLED, Phase.ERROR):
+            return
+        with self._running.one(analysis_id) as stop:
+            try:
+                configuration, warnings = read_configuration(begun.request.config)
+                now = _Now(
+                    request=begun.request,
+                    configuration=configuration,
+                    warnings=warnings,
+                    deadline=begun.deadline,
+                    told=begun.phase is Phase.DONE,
+                    step=step,
+                    stop=stop,
+                )
+                self._run(now)
+            except _Ended:
+                if self._closing:
+                    raise Leave from None
+            except sa.exc.SQLAlchemyError:
+                raise
+            except (InvalidConfigurationError, _ProblemError) as problem:
+                self._fail(analysis_id, str(problem))
+            except Exception as error:  # noqa: BLE001 -- whatever breaks here must not pass for a verdict
+                self._fail(analysis_id, _broken("judging", error))
+
+    def close(self) -> None:
+        """Leave off: stop what runs, for another process to go on with."""
+        self._closing = True
+        for analysis_id in self._running.ids():
+            self._running.stop(analysis_id)
+
+    def _fail(self, analysis_id: str, message: str) -> None:
+        lasting(lambda: self._store.end(analysis_id, Phase.ERROR, self._clock(), message=message))
+
+    def _run(self, now: _Now) -> None:
+        evidence, redactions = self._evidence(now)
+        self._check(now)
+        redactor = Redactor(custom=self._parts.redact)
+        self._running.reached(now.id, Stage(name="judge"))
+        with self._judging:
+            case = engine.examine(evidence, _policy(now.configuration), redactor)
+        del evidence
+        judgement, notes = self._judgement(now, case)
+        self._check(now)
+        with self._judging:
+            result = engine.conclude(case, judgement, redactor)
+            result = replace(
+                result,
+                redactions=tuple(sorted({**redactions, **dict(result.redactions)}.items())),
+                warnings=(*result.warnings, *now.warnings, *notes),
+            )
+            content = codec.packed(result)
+        if _needs_model(now.configuration, case) and len(result.verdict.opinions) == 1:
+            raise _ProblemError(f"onModelFailure is error, and {_unheard(result)}")
+        if len(content) > self._settings.bundle_bytes:
+            raise _ProblemError(_too_large(len(content), self._settings.bundle_bytes))
+        self._running.reached(now.id, Stage(name="judge", done=1, total=1))
+        ended = lasting(
+            lambda: self._store.end(
+                now.id,
+                Phase.DONE,
+                self._clock(),
+                stages=self._running.stages(now.id),
+                summary=summary(result),
+                result=content,
+            )
+        )
+        if not (ended or now.told):
+            raise _Ended
+        self._running.tell(now.id)  # whoever listens hears of the verdict before the notifications are out
+        for notifier in self._parts.notifiers:
+            if notifier.name in now.configuration.notify:
+                now.step(f"notify {notifier.name}", partial(_told, notifier, now.request, result))
+
+    def _check(self, now: _Now) -> None:
+        if now.stop:
+            raise _Ended
+
+    # -- evidence -----------------------------------------------------------------------------------------------------
+
+    def _evidence(self, now: _Now) -> tuple[Evidence, Mapping[str, int]]:
+        """Return redacted evidence, and how often what was redacted."""
+        fresh: list[Evidence] = []
+
+        def gather() -> dict[str, Any]:
+            try:
+                evidence = self._found(now)
+            except (TargetError, _ProblemError) as problem:
+                return {"problem": str(problem)}
+            except sa.exc.DBAPIError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- foreign machinery; its text may quote anything
+                return {"problem": _broken("gathering", error)}
+            self._check(now)
+            with self._judging:
+                redactor = Redactor(custom=self._parts.redact)
+                evidence = redactor.tree(evidence)
+                content = codec.packed(evidence)
+            if len(content) > self._settings.bundle_bytes:
+                return {"problem": _too_large(len(content), self._settings.bundle_bytes)}
+            lasting(lambda: self._store.keep(now.id, "evidence", content, self._clock()))
+            fresh.append(evidence)
+            return {"redactions": redactor.counts}
+
+        gathered = now.step("gather", gather)
+        if "problem" in gathered:
+            raise _ProblemError(gathered["problem"])
+        if fresh:
+            return fresh[0], gathered["redactions"]
+        kept = lasting(lambda: self._store.evidence(now.id))
+        if kept is None:
+            self._check(now)
+            raise _ProblemError("the evidence of this analysis is gone: start it again")
+        return kept, gathered["redactions"]
+
+    def _found(self, now: _Now) -> Evidence:
+        request = now.request
+        if request.target is not None:
+            found = self._parts.gather(request, now.configuration, lambda s: self._running.reached(request.id, s))
+        else:
+            stage = Stage(name="bundle", note="replay" if request.replay_of else "upload")
+            self._running.reached(request.id, stage)
+            kept = lasting(
+                lambda: (
+                    self._store.evidence(request.replay_of)
+                    if request.replay_of
+                    else self._store.uploaded(request.upload)
+                )
+            )
+            if kept is None:
+                what = f"analysis {request.replay_of}" if request.replay_of else f"bundle {request.upload}"
+                raise _ProblemError(f"{what} is not kept any more: upload the bundle again")
+            found = kept
+            self._running.reached(request.id, replace(stage, done=1, total=1))
+        return self._parts.recall(request, found)
+
+    # -- the model ----------------------------------------------------------------------------------------------------
+
+    def _judgement(self, now: _Now, case: engine.Case) -> tuple[Judgement | None, tuple[str, ...]]:
+        """Return what a model says, and notes on how that came; None where none is to be asked."""
+        within_s = max(1.0, min(now.configuration.deadlines.model, now.deadline - self._clock()))
+        model = None if case.settled else self._parts.models(now.configuration, now.stop, within_s)
+        if model is None:
+            return None, ()
+        fresh: list[Judgement] = []
+        asked = now.step("ask", lambda: self._ask(now, case, model, fresh))
+        if "gap" in asked:
+            return Judgement(opinion=_gap(**asked["gap"])), ()
+        judgement = fresh[0] if fresh else lasting(lambda: self._store.answer(asked["answer"]))
+        if judgement is None:
+            return Judgement(opinion=_gap("its answer is not kept any more")), ()
+        if asked["answer"] == now.id:
+            return judgement, ()
+        free = Usage(model=judgement.usage.model, cost_usd=0.0)
+        return replace(judgement, usage=free), (
+            f"the model's answer is that of analysis {asked['answer']}, which had the same evidence",
+        )
+
+    def _ask(self, now: _Now, case: engine.Case, model: Model, fresh: list[Judgement]) -> dict[str, Any]:
+        """Ask the model, unless an answer is there already or the day's money is spent. Return where the answer is."""
+        request = now.request
+        key = digest((digest(case.evidence), digest(case.policy), model.fingerprint))
+        if found := lasting(lambda: self._store.answered(now.id, "" if request.replay_of else key)):
+            return {"answer": found}
+        if beyond := lasting(lambda: self._store.spent(request.namespace, self._clock())).beyond(self._settings.limits):
+            return {
+                "gap": {
+                    "reason": f"not asked: {beyond} in namespace {request.namespace or 'none'}",
+                    "hint": "it starts again at midnight UTC; raise the day's limit in the settings to have it sooner",
+                }
+            }
+        self._running.reached(now.id, Stage(name="model", note="waiting for a turn"))
+        if not self._take_turn(now, key):
+            return {"gap": {"reason": "not asked: there was no turn for it before the deadline", "hint": ""}}
+        self._running.reached(now.id, Stage(name="model"))
+        judgement = engine.ask(model.judge, case)
+        self._check(now)  # what a stopped call says is no answer
+        if judgement is None:  # a settled case, which was not to come here
+            raise AssertionError(now.id)
+        redactor = Redactor(custom=self._parts.redact)
+        kept = replace(judgement, opinion=redactor.tree(judgement.opinion), reply=redactor.text(judgement.reply))
+        lasting(lambda: self._store.keep_answer(now.id, kept, self._clock()))
+        fresh.append(kept)
+        self._running.reached(now.id, Stage(name="model", done=1, total=1, note=judgement.usage.model))
+        return {"answer": now.id}
+
+    def _take_turn(self, now: _Now, key: str) -> bool:
+        """Wait until a model may be asked; False when the deadline comes first."""
+        longest_s = now.configuration.deadlines.model + LATE_S
+        with self._turn:  # only one of this process looks; the others wait behind it
+            while not now.stop and self._clock() < now.deadline:
+                if lasting(
+                    lambda: self._store.take_turn(
+                        now.id,
+                        key=key,
+                        namespace=now.request.namespace,
+                        limits=self._settings.limits,
+                        now=self._clock(),
+                        longest_s=longest_s,
+                    )
+                ):
+                    return True
+                now.stop.wait(TURN_S * (0.5 + random()))  # noqa: S311 -- spreads replicas, guards nothing
+        return False
+
+
+def lasting(do: Callable[[], T]) -> T:
+    """Do something with the database, again while it is away. Raises what it raised last after ten minutes."""
+    retrying = Retrying(
+        retry=retry_if_exception_type((sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)),
+        wait=wait_random_exponential(multiplier=0.2, max=5.0),
+        stop=stop_after_delay(OUTAGE_S),
+        reraise=True,
+    )
+    return retrying(do)
+
+
+def summary(result: Result) -> Summary:
+    """Return the verdict in the columns of a list."""
+    verdict, usage = result.verdict, result.usage
+    return Summary(
+        decision=verdict.decision,
+        score=verdict.score,
+        confidence=verdict.confidence,
+        decided_by=verdict.decided_by.value,
+        reason=verdict.reason,
+        headline=result.explanation.headline,
+        digest=verdict.digests.evidence,
+        model=usage.model,
+        tokens=tokens_of(usage),
+        cost_usd=usage.cost_usd,
+        gaps=len(verdict.gaps),
+    )
+
+
+def _policy(configuration: Configuration) -> Policy:
+    policy = configuration.policy()
+    if configuration.on_model_failure is OnModelFailure.INCONCLUSIVE and policy.mode is not Mode.RULES:
+        return replace(
+            policy, required_sources=tuple({**dict.fromkeys(policy.required_sources), SourceKind.MODEL: None})
+        )
+    return policy
+
+
+def _told(notifier: Notifier, request: Request, result: Result) -> dict[str, str]:
+    """Notify. Whatever becomes of it, the verdict stands."""
+    try:
+        notifier(request, result)
+    except Exception as error:  # noqa: BLE001 -- foreign machinery
+        return {"problem": _broken(f"notifying {notifier.name}", error)}
+    return {}
+
+
+def _needs_model(configuration: Configuration, case: engine.Case) -> bool:
+    """Whether the operator wants no verdict of the rules where the model is silent."""
+    wanted = configuration.on_model_failure is OnModelFailure.ERROR and configuration.mode is Mode.AUTO
+    return wanted and not case.settled
+
+
+def _unheard(result: Result) -> str:
+    """Say why there is no opinion of a model."""
+    gaps = (gap for gap in result.verdict.gaps if gap.source is SourceKind.MODEL)
+    return next((f"{gap.what} is missing: {gap.reason}" for gap in gaps), "there is no model to ask")
+
+
+def _broken(what: str, error: Exception) -> str:
+    kind = type(error).__name__  # not its text, which may quote anything
+    _LOG.error("%s broke with %s", what, kind, exc_info=_LOG.isEnabledFor(logging.DEBUG))
+    return f"{what} broke ({kind}); the log of the service says more"
+
+
+def _too_large(size: int, most: int) -> str:
+    return f"the evidence takes {size / MIB:.1f} MiB, more than the {most / MIB:.1f} that are kept: narrow the window"
+
+
+def _gap(reason: str, hint: str = "") -> Gap:
+    return Gap(source=SourceKind.MODEL, what=MODEL, reason=reason, hint=hint)
