@@ -77,6 +77,8 @@ def _type(found: dict[str, Any], inner: dict[str, Any], definitions: dict[str, A
     kinds = [part.get("type") for part in found.get("anyOf", ())]
     if kinds == ["string", "number"]:
         return "duration"
+    if len(kinds) > 1 and "null" not in kinds:
+        return " or ".join(_type(part, {}, definitions) for part in found["anyOf"])
     kind = found.get("type") or next((kind for kind in kinds if kind), "")
     if "minimum" in found and "maximum" in found:
         kind = f"{kind} {found['minimum']}..{found['maximum']}"

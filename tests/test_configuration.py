@@ -298,3 +298,22 @@ def test_the_schema_names_every_key_with_a_description():
     for part in schema["properties"].values():
         described = part if "description" in part else schema["$defs"][part["$ref"].rpartition("/")[2]]
         assert described["description"]
+
+
+def test_second_opinions_are_names_or_a_number():
+    """A number asks the same model again; the policy knows names alone."""
+    for given, names in (([], ()), (2, ("", "")), (["a", "b"], ("a", "b")), (0, ())):
+        configuration, _ = read_configuration({"secondOpinions": given, "deadlines": {"secondOpinion": "5s"}})
+        policy = configuration.policy()
+        assert (policy.second_opinions, policy.second_opinion_s) == (names, 5.0)
+
+
+@pytest.mark.parametrize("given", [5, True, "a", ["a/../b"], ["a"] * 5])
+def test_second_opinions_are_few_and_plain_names(given):
+    with pytest.raises(InvalidConfigurationError, match="secondOpinions"):
+        read_configuration({"secondOpinions": given})
+
+
+def test_requests_for_evidence_and_the_pods_that_must_be_seen_reach_the_policy():
+    policy = read_configuration({"evidenceRequests": 2, "minPodsSeen": 1})[0].policy()
+    assert (policy.evidence_rounds, policy.min_pods_seen) == (2, 1.0)

@@ -33,6 +33,22 @@ Duration = Annotated[
 Percent = Annotated[int, Field(ge=0, le=100, strict=True)]
 Text = Annotated[str, Field(max_length=4096)]
 Name = Annotated[str, Field(max_length=253)]  # the longest name in Kubernetes
+SECOND_OPINIONS = 4  # each may take a minute and costs as much as the first
+ModelName = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$")]  # it becomes part of an address
+
+
+_Names = Annotated[list[ModelName], Field(max_length=SECOND_OPINIONS)]
+_Count = Annotated[int, Field(ge=0, le=SECOND_OPINIONS)]
+
+
+def _named(value: object) -> object:
+    """Return a number of further opinions as so many names that stand for the same model."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= SECOND_OPINIONS:
+        return [""] * value
+    if not isinstance(value, list | tuple):
+        expected = f"a list of at most {SECOND_OPINIONS} names of models, or a number 0..{SECOND_OPINIONS}"
+        raise ValueError(expected)  # noqa: TRY004 -- the error that pydantic makes its own of
+    return value
 
 
 def _tunable(policy: LogPolicy | MetricPolicy | PodPolicy) -> dict[str, str]:
@@ -152,6 +168,8 @@ class Deadlines(_Model):
     """Reading logs, metrics and pod states."""
     model: Duration = 120.0
     """Asking the model, with all retries."""
+    second_opinion: Duration = 60.0
+    """Asking each further model, with all retries."""
 
 
 class Configuration(_Model):
@@ -202,8 +220,20 @@ class Configuration(_Model):
     """Whether a model may wave a finding of the rules through (never a veto)."""
     override_confidence: Percent = 85
     """How sure it must be for that."""
+    second_opinions: Annotated[
+        tuple[ModelName, ...],
+        BeforeValidator(_named, json_schema_input_type=_Names | _Count),
+        Field(max_length=SECOND_OPINIONS),
+    ] = ()
+    """Further models to ask when rules and model disagree or it is not sure, or how often to ask the same one again."""
+    evidence_requests: Annotated[int, Field(ge=0, le=2, strict=True)] = 0
+    """How often the model may ask for more of a log message, a metric or a pod's events; each time is another call."""
+    memory: Annotated[int, Field(ge=0, le=20, strict=True)] = 5
+    """How many earlier verdicts of the rollout the judges are told of, where they are kept; 0 for none."""
+    min_pods_seen: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.5
+    """Share of the canary pods that logs or metrics must speak of; below it the verdict is inconclusive."""
     required_sources: Annotated[tuple[SourceKind, ...], Field(max_length=10)] = ()
-    """Sources without which the verdict is inconclusive: logs, metrics, kubernetes, diff, model."""
+    """Sources without which the verdict is inconclusive."""
     deadline: Duration = 600.0
     """How long the whole measurement may take before it is inconclusive."""
     deadlines: Deadlines = Deadlines()
@@ -251,6 +281,10 @@ class Configuration(_Model):
             override_confidence=self.override_confidence,
             model_may_override=self.model_may_override,
             required_sources=self.required_sources,
+            min_pods_seen=self.min_pods_seen,
+            second_opinions=self.second_opinions,
+            second_opinion_s=self.deadlines.second_opinion,
+            evidence_rounds=self.evidence_requests,
             extra_prompt=self.extra_prompt,
             logs=_with(LogPolicy(), self.thresholds.logs),
             metrics=metrics,

@@ -19,11 +19,12 @@ from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.explanation.explain import explain
 from rollout_verdict.core.model import citations
 from rollout_verdict.core.policy import Mode, Policy
-from rollout_verdict.core.ports import Judge, Judgement
+from rollout_verdict.core.ports import Family, Judge, Judgement
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.result import Exchange, Result, exchanged
 from rollout_verdict.core.rules import Assessment
 from rollout_verdict.core.values import DecidedBy, Decision, Digests, Gap, Opinion, Severity, SourceKind, Usage, Verdict
+from rollout_verdict.panel import Panel
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,11 +63,12 @@ def examine(evidence: Evidence, policy: Policy, redactor: Redactor) -> Case:
 
 
 def ask(model: Judge | None, case: Case) -> Judgement | None:
-    """Ask the model, unless there is none or the case is settled without it."""
+    """Ask the model, and in doubt others, unless there is none or the case is settled without it."""
     if model is None or case.settled:
         return None
+    judge_ = Panel(first=model, named=model.named) if isinstance(model, Family) else model
     try:
-        return model.judge(case.evidence, case.comparison, case.assessment.opinion, case.policy)
+        return judge_.judge(case.evidence, case.comparison, case.assessment.opinion, case.policy)
     except Exception as error:  # noqa: BLE001 -- whatever breaks in there, the rules' verdict stands
         kind = type(error).__name__  # not its text, which may quote anything
         _LOG.error("the model's judge broke with %s", kind)

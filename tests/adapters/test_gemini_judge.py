@@ -482,6 +482,9 @@ def test_an_answer_taken_in_spite_of_its_ending_is_logged(caplog):
 def test_the_second_call_is_like_the_first():
     """A scenario function may be given instead of a name."""
     with model(citing, citing) as (fake, judging):
-        assert opinion_of(judging) == opinion_of(judging)
+        (said, usage), (again, cost) = opinion_of(judging), opinion_of(judging)
+    assert said == again
+    assert replace(usage, response_id="") == replace(cost, response_id="")
+    assert (usage.model_version, usage.response_id, cost.response_id) == (FIRST, "fake-000001", "fake-000002")
     assert fake.calls[FIRST] == 2
     assert THIRD not in fake.calls

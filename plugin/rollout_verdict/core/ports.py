@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rollout_verdict.core.comparison import Comparison
 from rollout_verdict.core.evidence import Evidence, KubernetesEvidence, LogEvidence, MetricEvidence
@@ -69,4 +69,13 @@ class Judge(Protocol):
 
     def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> Judgement:
         """Return an opinion or the gap that stands for its absence, with what it cost."""
+        ...
+
+
+@runtime_checkable
+class Family(Judge, Protocol):
+    """A judge with others beside it, that may be asked for second opinions by the names of their models."""
+
+    def named(self, model: str, within_s: float) -> Judge:
+        """Return the judge by a model, with a deadline of its own in seconds."""
         ...

@@ -78,6 +78,15 @@ _TEXTS = _Shape(
     "a list of strings", lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value)
 )
 
+_SHARE = _Shape(
+    "a number 0..1",
+    lambda value: isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1,
+)
+_OPINIONS = _Shape(
+    "a list of at most 4 names of models, or a number 0..4",
+    lambda value: _whole(0, 4).fits(value) or (_TEXTS.fits(value) and len(value) <= 4),
+)
+
 KEYS: Mapping[str, _Shape] = {
     # upstream's
     "agentUrl": _TEXT,
@@ -103,6 +112,10 @@ KEYS: Mapping[str, _Shape] = {
     "minConfidence": _whole(0, 100),
     "modelMayOverride": _BOOL,
     "overrideConfidence": _whole(0, 100),
+    "secondOpinions": _OPINIONS,
+    "evidenceRequests": _whole(0, 2),
+    "memory": _whole(0, 20),
+    "minPodsSeen": _SHARE,
     "requiredSources": _TEXTS,
     "deadline": _DURATION,
     "deadlines": _OBJECT,

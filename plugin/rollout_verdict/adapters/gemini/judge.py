@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from random import random
 from typing import TYPE_CHECKING
@@ -17,16 +16,17 @@ from rollout_verdict.adapters.gemini.loop import Loop
 from rollout_verdict.adapters.gemini.options import Options, Thinking
 from rollout_verdict.adapters.gemini.parse import parse
 from rollout_verdict.adapters.gemini.prices import Prices
-from rollout_verdict.adapters.gemini.trouble import Kind, TroubleError
+from rollout_verdict.adapters.gemini.tally import Asked, Tally
+from rollout_verdict.adapters.gemini.trouble import LOCAL, Kind, TroubleError
 from rollout_verdict.core.comparison import Comparison
 from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.model import citations
 from rollout_verdict.core.model.neutral import plain
-from rollout_verdict.core.model.prompt import Prompt, Templates, render
+from rollout_verdict.core.model.prompt import Templates, render
 from rollout_verdict.core.model.reply import opinion
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.ports import Judgement
-from rollout_verdict.core.values import Gap, Opinion, SourceKind, Usage
+from rollout_verdict.core.values import Gap, Opinion, SourceKind
 
 if TYPE_CHECKING:
     from rollout_verdict.adapters.gemini.call import Client
@@ -37,20 +37,6 @@ BACKOFF_S = 1.0  # first wait without a hint from the server; doubles, with full
 BACKOFF_MOST_S = 8.0
 DETAIL_LENGTH = 200  # of what is said about a bad answer
 MOST_OUTPUT = 65_536  # tokens: what any model of the family can write
-
-
-@dataclass(slots=True, kw_only=True)
-class _Tally:
-    """What one measurement has used up so far; read by the caller even when the deadline has struck."""
-
-    prompt: Prompt
-    deadline: float  # of the injected clock
-    usage: Usage = field(default_factory=Usage)
-    spent_tokens: int = 0  # told by the vendor, estimated where it told nothing
-    reply: str = ""
-    last: str = ""  # trouble met
-    cost_known: bool = True
-    seen: Counter[Kind] = field(default_factory=Counter)  # on the present model
 
 
 class GeminiJudge:
@@ -84,28 +70,38 @@ class GeminiJudge:
 
     def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> Judgement:
         """Return the model's opinion, or the gap that stands for it, with its cost. Never raises for model trouble."""
-        if not self._options.configured:
-            gap = _gap("there is no API key and no Vertex AI project", "set GEMINI_API_KEY, or use mode rules")
-            return Judgement(opinion=gap)
         if not self._breaker.admits():
             gap = _gap(f"not asked: it failed repeatedly, next try in {self._breaker.wait_s():.0f} s")
             return Judgement(opinion=gap)
+        chain = Chain(models=self._options.models, total_s=self._options.total_timeout_s, breaker=self._breaker)
+        return self.along(chain, evidence, comparison, rules, policy)
+
+    def named(self, model: str, within_s: float) -> "NamedJudge":
+        """Return a judge by one model alone, with a deadline of its own in seconds."""
+        return NamedJudge(parent=self, model=model, within_s=within_s)
+
+    def along(
+        self, chain: "Chain", evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy
+    ) -> Judgement:
+        """Ask the models of a chain in turn until one gives a usable answer."""
+        if not self._options.configured:
+            gap = _gap("there is no API key and no Vertex AI project", "set GEMINI_API_KEY, or use mode rules")
+            return Judgement(opinion=gap)
         prompt = render(self._templates, evidence, comparison, rules, policy, budget=self._options.budget)
-        total = self._options.total_timeout_s
-        tally = _Tally(prompt=prompt, deadline=self._clock() + total)
+        tally = Tally(prompt=prompt, deadline=self._clock() + chain.total_s)
         said: Opinion | Gap
         try:
-            said = self._loop.run(lambda: self._within(total, tally, comparison), total)
+            said = self._loop.run(lambda: self._within(chain, tally, comparison), chain.total_s)
         except TroubleError as trouble:
-            self._count(trouble)
+            chain.count(trouble)
             said = _gap(str(trouble), _HINTS.get(trouble.kind, ""))
         except TimeoutError:
-            self._breaker.failed()
+            chain.breaker.failed()
             tally.cost_known = False
-            said = _gap(f"no usable answer within {total:g} s" + (f", last {tally.last}" if tally.last else ""))
+            said = _gap(f"no usable answer within {chain.total_s:g} s" + (f", last {tally.last}" if tally.last else ""))
         else:
-            self._breaker.succeeded()
-        return Judgement(opinion=said, usage=self._priced(tally), prompt=prompt.text, reply=tally.reply)
+            chain.breaker.succeeded()
+        return Judgement(opinion=said, usage=tally.priced(self._prices), prompt=prompt.text, reply=tally.reply)
 
     def close(self) -> None:
         """Close connections and end the background thread."""
@@ -114,19 +110,13 @@ class GeminiJudge:
             self._loop.run(client.close, self._options.attempt_timeout_s)
         self._loop.close()
 
-    def _count(self, trouble: TroubleError) -> None:
-        if trouble.treatment.provider:
-            self._breaker.failed()
-        elif trouble.kind not in _LOCAL:
-            self._breaker.succeeded()  # the provider answered; what it said is another matter
+    async def _within(self, chain: "Chain", tally: Tally, comparison: Comparison) -> Opinion:
+        async with asyncio.timeout(chain.total_s):
+            return await self._along_the_chain(chain, tally, comparison)
 
-    async def _within(self, total_s: float, tally: _Tally, comparison: Comparison) -> Opinion:
-        async with asyncio.timeout(total_s):
-            return await self._along_the_chain(tally, comparison)
-
-    async def _along_the_chain(self, tally: _Tally, comparison: Comparison) -> Opinion:
+    async def _along_the_chain(self, chain: "Chain", tally: Tally, comparison: Comparison) -> Opinion:
         """Ask the models in turn; move on only where the table says so. Raises the last TroubleError."""
-        *others, last = self._options.models
+        *others, last = chain.models
         for model in others:
             try:
                 return await self._with_retries(model, tally, comparison)
@@ -135,10 +125,10 @@ class GeminiJudge:
                     raise
         return await self._with_retries(last, tally, comparison)
 
-    async def _with_retries(self, model: str, tally: _Tally, comparison: Comparison) -> Opinion:
+    async def _with_retries(self, model: str, tally: Tally, comparison: Comparison) -> Opinion:
         """Ask one model as often as the table allows: the one retry layer there is."""
         tally.seen.clear()
-        asked = _Asked(prompt=tally.prompt, room=self._options.max_output_tokens, thinking=self._options.thinking)
+        asked = Asked(prompt=tally.prompt, room=self._options.max_output_tokens, thinking=self._options.thinking)
         retrying = AsyncRetrying(
             sleep=self._sleep,
             wait=lambda state: self._wait_s(_trouble_of(state), state.attempt_number),
@@ -147,7 +137,7 @@ class GeminiJudge:
         )
         return await retrying(self._attempt, model, asked, tally, comparison)
 
-    def _again(self, error: BaseException, tally: _Tally) -> bool:
+    def _again(self, error: BaseException, tally: Tally) -> bool:
         """Tell whether to ask the same model again: the table, the attempts and the time left allow it."""
         if not isinstance(error, TroubleError) or tally.seen[error.kind] > error.treatment.retries:
             return False
@@ -162,7 +152,7 @@ class GeminiJudge:
             return 0.0
         return self._jitter() * min(BACKOFF_MOST_S, BACKOFF_S * 2.0 ** (attempt - 1))
 
-    async def _attempt(self, model: str, asked: "_Asked", tally: _Tally, comparison: Comparison) -> Opinion:
+    async def _attempt(self, model: str, asked: Asked, tally: Tally, comparison: Comparison) -> Opinion:
         """Make one call and check its answer. Raises TroubleError."""
         try:
             return await self._one_call(model, asked, tally, comparison)
@@ -176,7 +166,7 @@ class GeminiJudge:
                 asked.prompt = tally.prompt.repaired(trouble.problems)
             raise
 
-    async def _one_call(self, model: str, asked: "_Asked", tally: _Tally, comparison: Comparison) -> Opinion:
+    async def _one_call(self, model: str, asked: Asked, tally: Tally, comparison: Comparison) -> Opinion:
         options = self._options
         if tally.spent_tokens + asked.prompt.tokens + asked.room > options.measurement_tokens:
             raise TroubleError(Kind.OVER_BUDGET, f"{tally.spent_tokens} of {options.measurement_tokens} tokens used")
@@ -187,13 +177,15 @@ class GeminiJudge:
                 answer, usage = await client.ask(model, asked.prompt, asked.room, asked.thinking)
         except TimeoutError:
             answer, usage = TroubleError(Kind.TIMED_OUT, f"no answer within {options.attempt_timeout_s:g} s"), None
-        self._book(tally, model, asked, answer, usage)
+        cost = self._prices.cost_usd(usage, model, self._today()) if usage is not None else None
+        tally.book(asked, answer, usage, cost)
         if isinstance(answer, TroubleError):
             raise answer
         _LOG.info("model %s answered as %s, response %s", model, answer.model_version, answer.response_id)
         if answer.noted:
             _LOG.warning("model %s: answer taken in spite of %s", model, answer.noted)
         tally.reply = answer.text
+        tally.usage = replace(tally.usage, model_version=answer.model_version, response_id=answer.response_id)
         try:
             reply = parse(answer.text)
         except ValueError as error:
@@ -214,46 +206,36 @@ class GeminiJudge:
             self._client = Client(self._options)
         return self._client
 
-    def _book(self, tally: _Tally, model: str, asked: "_Asked", answer: object, usage: Usage | None) -> None:
-        """Add one call to the tally. A call that may have been billed unseen makes the cost unknown."""
-        if isinstance(answer, TroubleError) and answer.kind in _LOCAL:
-            tally.usage = replace(tally.usage, attempts=tally.usage.attempts - 1)  # it never left this process
-        if usage is None:
-            billed = not (isinstance(answer, TroubleError) and answer.treatment.unbilled)
-            tally.cost_known = tally.cost_known and not billed
-            tally.spent_tokens += asked.prompt.tokens if billed else 0
-            return
-        cost = self._prices.cost_usd(usage, model, self._today())
-        tally.cost_known = tally.cost_known and cost is not None
-        tally.spent_tokens += usage.prompt_tokens + usage.output_tokens + usage.thought_tokens
-        total = tally.usage
-        tally.usage = replace(
-            total,
-            prompt_tokens=total.prompt_tokens + usage.prompt_tokens,
-            cached_tokens=total.cached_tokens + usage.cached_tokens,
-            output_tokens=total.output_tokens + usage.output_tokens,
-            thought_tokens=total.thought_tokens + usage.thought_tokens,
-            cost_usd=(total.cost_usd or 0.0) + (cost or 0.0),
-        )
 
-    def _priced(self, tally: _Tally) -> Usage:
-        """Return the usage with its cost, or without one where any part of it is unknown."""
-        if not tally.usage.attempts:
-            return tally.usage
-        cost = (tally.usage.cost_usd or 0.0) if tally.cost_known else None
-        return replace(tally.usage, cost_usd=cost, price_as_of=self._prices.as_of.isoformat())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """Models to ask in turn, the seconds for all of them, and who counts the provider's failures."""
+
+    models: tuple[str, ...]
+    total_s: float
+    breaker: Breaker
+
+    def count(self, trouble: TroubleError) -> None:
+        """Tell the breaker what a failure says of the provider."""
+        if trouble.treatment.provider:
+            self.breaker.failed()
+        elif trouble.kind not in LOCAL:
+            self.breaker.succeeded()  # the provider answered; what it said is another matter
 
 
-@dataclass(slots=True, kw_only=True)
-class _Asked:
-    """What the next call to the present model sends; a failed one may change it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedJudge:
+    """One model as a judge beside others. Another one has just answered, so no breaker is asked or told."""
 
-    prompt: Prompt
-    room: int  # output tokens
-    thinking: Thinking
+    parent: GeminiJudge
+    model: str
+    within_s: float
 
+    def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> Judgement:
+        """Return the model's opinion, or the gap that stands for it, with its cost."""
+        chain = Chain(models=(self.model,), total_s=self.within_s, breaker=Breaker(1, 0.0, time.monotonic))
+        return self.parent.along(chain, evidence, comparison, rules, policy)
 
-_LOCAL = frozenset({Kind.CREDENTIALS, Kind.MISSING_CLIENT, Kind.OVER_BUDGET})  # tell nothing of the provider
 
 _HINTS = {
     Kind.UNAUTHENTICATED: "check the API key and that the API is enabled for its project",

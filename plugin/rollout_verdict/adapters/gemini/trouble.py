@@ -75,6 +75,9 @@ TREATMENTS = {
 }
 
 
+LOCAL = frozenset({Kind.CREDENTIALS, Kind.MISSING_CLIENT, Kind.OVER_BUDGET})  # tell nothing of the provider
+
+
 class TroubleError(Exception):
     """A model call that gave nothing usable. ``detail`` is bounded, from outside, and holds no key."""
 
