@@ -47,8 +47,14 @@ def gather(
     sides = cluster.find(target, gathering, deadline_s=gathering.deadline_s)
     on_stage(Stage(name="sides", done=1, total=1, note=_found(sides)))
 
+    totals: dict[str, int] = {}
+
     def told(name: str) -> Callable[[int, int], None]:
-        return lambda done, total: on_stage(Stage(name=name, done=done, total=total))
+        def on_done(done: int, total: int) -> None:
+            totals[name] = total
+            on_stage(Stage(name=name, done=done, total=total))
+
+        return on_done
 
     left = max(0.0, end - clock())
     pods = _start("kubernetes", lambda: cluster.pods(sides, deadline_s=left))
@@ -59,7 +65,9 @@ def gather(
     def finish(source: SourceKind, what: str, future: "Future[tuple[T | None, tuple[Gap, ...]]]") -> T | None:
         value, found = _result(future, source, what, max(0.0, end - clock()) + GRACE_S)
         gaps.extend(found)
-        on_stage(Stage(name=source.value, done=1, total=1, note="" if value is not None else "nothing"))
+        total = totals.get(source.value, 1)
+        note = "" if value is not None else found[0].reason if found else "nothing to read"
+        on_stage(Stage(name=source.value, done=total, total=total, note=note))
         return value
 
     gaps = list(sides.gaps)

@@ -161,7 +161,10 @@ class ContainerStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerState:
-    """One container. ``ready`` and ``restart_count`` are None when the source does not tell."""
+    """One container. ``ready`` and ``restart_count`` are None when the source does not tell.
+
+    ``usage`` is what it used of each resource when asked, as quantities ("250m", "61Mi"), empty when not known.
+    """
 
     name: str
     image: str
@@ -172,6 +175,7 @@ class ContainerState:
     limits: tuple[tuple[str, str], ...] = ()
     requests: tuple[tuple[str, str], ...] = ()
     init: bool = False
+    usage: tuple[tuple[str, str], ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,119 @@
+"""A Kubernetes cluster as a source of evidence, and how a connection to it is made."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rollout_verdict.adapters.kubernetes.client import Api, Patience
+from rollout_verdict.adapters.kubernetes.events import read_events
+from rollout_verdict.adapters.kubernetes.logs import LogLimits, read_logs
+from rollout_verdict.adapters.kubernetes.sides import find_sides
+from rollout_verdict.adapters.kubernetes.usage import read_usage
+from rollout_verdict.core.evidence import KubernetesEvidence, LogEvidence
+from rollout_verdict.core.target import Gathering, Sides, Target
+from rollout_verdict.core.values import Gap
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+_RESERVE = 0.1  # share of the time for logs that is left for putting them together
+
+
+class ConnectionSettingsError(Exception):
+    """There is no way to a cluster: no kubeconfig, no such context. The text says what to do."""
+
+
+class KubernetesCluster:
+    """Implements ``core.ports.Cluster``. One for the process; safe to use from many threads."""
+
+    def __init__(
+        self,
+        client: "ApiClient",
+        *,
+        patience: Patience | None = None,
+        limits: LogLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._api = Api(client, clock=clock, now=now, sleep=sleep, patience=patience)
+        self._limits = limits or LogLimits()
+
+    def find(self, target: Target, gathering: Gathering, *, deadline_s: float) -> Sides:
+        """Return the two sides and their pods. Raises TargetError when there is no such object."""
+        return find_sides(self._api, target, gathering, end=self._api.clock() + deadline_s)
+
+    def pods(self, sides: Sides, *, deadline_s: float) -> tuple[KubernetesEvidence | None, tuple[Gap, ...]]:
+        """Return the states of the pods, with their events and what they use; None without any pod."""
+        names = [*sides.scope.pods.stable, *sides.scope.pods.canary]
+        if not names:
+            return None, ()
+        end = self._api.clock() + deadline_s
+        events, event_gaps = read_events(self._api, sides.namespace, names, sides.scope.window.end, end=end)
+        usage, usage_gaps = read_usage(self._api, sides.namespace, end=end)
+        pods = sides.states.map(
+            lambda side: tuple(
+                replace(
+                    pod,
+                    events=events.get(pod.name, ()),
+                    containers=tuple(replace(one, usage=usage.get((pod.name, one.name), ())) for one in pod.containers),
+                )
+                for pod in side
+            )
+        )
+        return KubernetesEvidence(pods=pods), (*event_gaps, *usage_gaps)
+
+    def logs(
+        self, sides: Sides, gathering: Gathering, *, deadline_s: float, on_done: Callable[[int, int], None]
+    ) -> tuple[LogEvidence | None, tuple[Gap, ...]]:
+        """Return the reduced logs of both sides, None when nothing of them could be read."""
+        end = self._api.clock() + deadline_s * (1 - _RESERVE)
+        return read_logs(self._api, sides, gathering, end=end, on_done=on_done, limits=self._limits)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._api.close()
+
+
+def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
+    """Return a client of a cluster. Raises ConnectionSettingsError.
+
+    It is that of the kubeconfig or context named, else the one this pod runs in, else that of the user's kubeconfig.
+    Exec plugins run as kubectl runs them.
+    """
+    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+
+    configuration = Configuration()
+    # One retry layer, ours; and a redirect is not followed, since it would take the token elsewhere.
+    configuration.retries = False
+    configuration.connection_pool_maxsize = LogLimits().streams + 4
+    try:
+        if kubeconfig and not Path(kubeconfig).is_file():
+            raise ConnectionSettingsError(f"kubeconfig {kubeconfig} is no file: name one that exists")
+        if not (kubeconfig or context):
+            try:
+                load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # has no types
+                return ApiClient(configuration)
+            except ConfigException:
+                pass  # not in a pod
+        load_kube_config(  # type: ignore[no-untyped-call] # has no types
+            config_file=kubeconfig or None,
+            context=context or None,
+            client_configuration=configuration,
+            persist_config=False,
+        )
+    except ConfigException as error:
+        where = f"kubeconfig {kubeconfig}" if kubeconfig else "the kubeconfig (KUBECONFIG, or ~/.kube/config)"
+        named = f", context {context}" if context else ""
+        raise ConnectionSettingsError(
+            f"no connection to a cluster by {where}{named}: {_short(error)}; try kubectl config get-contexts"
+        ) from None
+    return ApiClient(configuration)
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
