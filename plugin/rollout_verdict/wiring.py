@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rollout_verdict.adapters.gemini import GeminiJudge
+    from rollout_verdict.adapters.kubernetes import KubernetesCluster
     from rollout_verdict.configuration import Configuration
     from rollout_verdict.jobs.durable import DurableAnalyses
     from rollout_verdict.jobs.running import Stop
@@ -114,10 +115,10 @@ def _models(settings: Settings, judge: "GeminiJudge") -> "Models":
 
 
 def live_cluster(kubeconfig: str = "", context: str = "") -> "KubernetesCluster":
-    """Return the cluster that live evidence comes from: that of the kubeconfig or context named, else the one this
-    process runs in, else that of the user's kubeconfig. Raises SettingsError when there is no way to one.
+    """Return the cluster that live evidence comes from. Raises SettingsError when there is no way to one.
 
-    One for the process, to be closed at its end; safe to use from many threads.
+    It is that of the kubeconfig or context named, else the one this process runs in, else that of the user's
+    kubeconfig. One for the process, to be closed at its end; safe to use from many threads.
     """
     from rollout_verdict.adapters.kubernetes import ConnectionSettingsError, KubernetesCluster, connect
 
