@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from rollout_verdict.core import rules
 from rollout_verdict.core.comparison import LogOutcome, MetricOutcome, PodFact
-from rollout_verdict.core.evidence import LogEvidence, MetricEvidence, MetricSeries, PodLog
+from rollout_verdict.core.evidence import LogEvidence, MetricEvidence, MetricSeries, PodLog, Progress
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.values import Decision, Pair, Severity, Side, SourceKind
 from tests.core.builders import change, check, comparison, evidence, logs, metrics, pods
@@ -84,6 +86,18 @@ def test_no_canary_pods_is_a_shortfall():
     assessed = judge(comparison(metrics=metrics(check())), evidence(canary=()))
     assert assessed.shortfalls == ("there are no canary pods",)
     assert assessed.opinion.rationale == "too little to judge: there are no canary pods"
+
+
+@pytest.mark.parametrize("found", [None, fact(Severity.FAIL, code="restarts")])
+def test_what_stands_in_the_way_of_a_promotion_is_told_and_never_promoted(found):
+    progress = Progress(strategy="canary", situation="aborted", obstacle="rollout cart was aborted")
+    compared = comparison(metrics=metrics(check()), pods=pods(found) if found else None)
+    assessed = judge(compared, replace(evidence(), progress=progress))
+    assert assessed.opinion.decision is Decision.INCONCLUSIVE
+    assert assessed.opinion.rationale == "nothing can be promoted: rollout cart was aborted"
+    assert assessed.shortfalls == ("rollout cart was aborted",)
+    free = judge(compared, replace(evidence(), progress=replace(progress, obstacle="")))
+    assert free.opinion.decision is not Decision.INCONCLUSIVE
 
 
 def spoken(*pods):

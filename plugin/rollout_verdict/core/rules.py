@@ -4,10 +4,11 @@ It runs always and alone is sufficient. It never passes by default: where too li
 (``shortfalls``), and only judged evidence without harm makes a promote.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from rollout_verdict.core.comparison import Comparison, LogOutcome, MetricOutcome
+from rollout_verdict.core.comparison import Before, Comparison, LogOutcome, MetricOutcome
 from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.values import Decision, Finding, Opinion, Severity, Side, SourceKind
@@ -29,9 +30,10 @@ class Assessment:
 
 def judge(evidence: Evidence, comparison: Comparison, policy: Policy) -> Assessment:
     """Return what the rules make of the comparison."""
-    findings = tuple(sorted(_findings(comparison), key=lambda finding: _ORDER[finding.severity]))
+    found = (*_findings(comparison), *_remembered(comparison))
+    findings = tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))
     shortfalls = tuple(_shortfalls(evidence, comparison, policy))
-    decision, rationale = _decide(findings, shortfalls, comparison)
+    decision, rationale = _decide(findings, shortfalls, evidence, comparison)
     return Assessment(
         opinion=Opinion(
             judge=JUDGE,
@@ -82,14 +84,57 @@ def _findings(comparison: Comparison) -> Iterator[Finding]:
                 )
 
 
+def _remembered(comparison: Comparison) -> Iterator[Finding]:
+    """Yield what earlier verdicts add: verdicts on this very version that alternate, and findings that come again.
+
+    The first keeps a canary for a person to look at, the second only tells. Nothing that was before is a reason to
+    promote.
+    """
+    if wavering := _wavering(comparison.before):
+        told = ", ".join(f"{one.verdict.decision.value} {one.verdict.time:%Y-%m-%d %H:%M}" for one in wavering)
+        yield Finding(
+            code="verdicts-alternate",
+            severity=Severity.WARN,
+            source=SourceKind.MEMORY,
+            summary=f"earlier verdicts on this version alternate: {told}",
+            evidence=tuple(one.id for one in wavering),
+        )
+    for item in dict.fromkeys(item for one in comparison.before for item in one.again):
+        times = [one for one in comparison.before if item in one.again]
+        last = times[0].verdict
+        yield Finding(
+            code="found-before",
+            severity=Severity.INFO,
+            source=SourceKind.MEMORY,
+            summary=f"found in {len(times)} of {len(comparison.before)} earlier verdicts as well, the latest of them "
+            f"{last.decision.value} on {last.time:%Y-%m-%d %H:%M}",
+            evidence=(item, *(one.id for one in times)),
+        )
+
+
+TURNS = 2  # from one decision to the other and back: a single change of mind may be a release that was mended
+
+
+def _wavering(before: Sequence[Before]) -> list[Before]:
+    """Return the verdicts on this version that decided something, oldest first, if they went to and fro."""
+    decided = [
+        one for one in reversed(before) if one.same_version and one.verdict.decision is not Decision.INCONCLUSIVE
+    ]
+    turns = sum(one.verdict.decision is not other.verdict.decision for one, other in pairwise(decided))
+    return decided if turns >= TURNS else []
+
+
 def _shortfalls(evidence: Evidence, comparison: Comparison, policy: Policy) -> Iterator[str]:
-    """Yield the reasons why there is too little to judge by."""
+    """Yield the reasons why there is too little to judge by, or nothing to judge."""
+    if evidence.progress and evidence.progress.obstacle:
+        yield evidence.progress.obstacle
     logs, metrics, pods = comparison.logs, comparison.metrics, comparison.pods
     missing = {
         SourceKind.LOGS: logs is None or not logs.adequate,
         SourceKind.METRICS: metrics is None or not metrics.adequate,
         SourceKind.KUBERNETES: pods is None or not pods.total.canary,
         SourceKind.DIFF: evidence.diff is None,
+        SourceKind.MEMORY: evidence.memory is None,
     }
     for source in policy.required_sources:
         if missing.get(source):  # the model is not ours to miss: the decision table knows whether it answered
@@ -117,17 +162,21 @@ def _pods_that_told(evidence: Evidence) -> int | None:
     return max(told, default=None)
 
 
-def _decide(findings: tuple[Finding, ...], shortfalls: tuple[str, ...], comparison: Comparison) -> tuple[Decision, str]:
+def _decide(
+    findings: tuple[Finding, ...], shortfalls: tuple[str, ...], evidence: Evidence, comparison: Comparison
+) -> tuple[Decision, str]:
     vetoes = [f for f in findings if f.severity is Severity.VETO]
     if vetoes:
         return Decision.ROLLBACK, vetoes[0].summary
+    if evidence.progress and evidence.progress.obstacle:
+        return Decision.INCONCLUSIVE, f"nothing can be promoted: {evidence.progress.obstacle}"
     if shortfalls:
         return Decision.INCONCLUSIVE, f"too little to judge: {shortfalls[0]}"
     fails = [f for f in findings if f.severity is Severity.FAIL]
     if fails:
         return Decision.ROLLBACK, fails[0].summary
     warnings = [f for f in findings if f.severity is Severity.WARN]
-    if len({f.source for f in warnings}) > 1:
+    if len({f.source for f in warnings if f.source is not SourceKind.MEMORY}) > 1:  # two ways of measuring agree
         return Decision.ROLLBACK, f"{warnings[0].summary}; and {warnings[1].summary}"
     # Metrics wander; a failure that only the canary logs or a restart that only it has is rare: a person should look.
     told = [f for f in warnings if f.source is not SourceKind.METRICS]
@@ -154,6 +203,8 @@ def _all_clear(comparison: Comparison) -> str:
         parts.append(_tally(same, len(kinds), "log message", "unchanged", others))
     if comparison.pods:
         parts.append(f"{comparison.pods.ready.canary} of {comparison.pods.total.canary} canary pods ready")
+    if comparison.set_aside:
+        parts.append(f"{len(comparison.set_aside)} known to be benign and set aside")
     return "No harm found: " + "; ".join(parts)
 
 
@@ -166,6 +217,7 @@ def _confidence(decision: Decision, findings: tuple[Finding, ...], evidence: Evi
     """Rate the rules' certainty: vetoes are facts, agreement of sources is better than one."""
     if decision is Decision.INCONCLUSIVE:
         return 50
+    findings = tuple(f for f in findings if f.severity is not Severity.INFO)
     if any(f.severity is Severity.VETO for f in findings):
         return 99
     if decision is Decision.ROLLBACK:
