@@ -168,10 +168,12 @@ def _decide(
     vetoes = [f for f in findings if f.severity is Severity.VETO]
     if vetoes:
         return Decision.ROLLBACK, vetoes[0].summary
-    if evidence.progress and evidence.progress.obstacle:
-        return Decision.INCONCLUSIVE, f"nothing can be promoted: {evidence.progress.obstacle}"
     if shortfalls:
-        return Decision.INCONCLUSIVE, f"too little to judge: {shortfalls[0]}"
+        blocked = evidence.progress and evidence.progress.obstacle
+        return (
+            Decision.INCONCLUSIVE,
+            f"{'nothing can be promoted' if blocked else 'too little to judge'}: {shortfalls[0]}",
+        )
     fails = [f for f in findings if f.severity is Severity.FAIL]
     if fails:
         return Decision.ROLLBACK, fails[0].summary
