@@ -74,6 +74,7 @@ class Authenticator:
         session_s: float,
         session_key: bytes,
         reviewer: Reviewer | None = None,
+        problem: Callable[[], str] = lambda: "",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._grants = grants
@@ -82,6 +83,7 @@ class Authenticator:
         self._session_s = session_s
         self._session_key = session_key
         self._reviewer = reviewer
+        self.problem = problem  # why a change of the grants is not in force
         self._monotonic = monotonic
         self._codes: dict[str, tuple[str, float]] = {}
         self._lock = Lock()

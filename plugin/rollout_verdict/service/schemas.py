@@ -199,7 +199,7 @@ class Owner(Model):
     """Who owns the AnalysisRun; all "" when nobody does."""
 
     kind: Line = ""
-    name: Line = ""
+    name: Name | Literal[""] = ""
     uid: Line = ""
 
     model_config = ConfigDict(extra="ignore")
@@ -213,7 +213,7 @@ class AnalysisRun(Model):
     uid: Line = ""
     owner: Owner = Owner()
     revision: Line = ""
-    template_hash: Line = ""
+    template_hash: Hash = ""
     arguments: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=1000)] = []
     """Names only."""
 

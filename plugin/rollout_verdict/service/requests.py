@@ -1,0 +1,69 @@
+"""From what somebody asks for to what the analyses are given: checked here, so that nothing wrong is ever started."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from rollout_verdict.configuration import (
+    KEYS,
+    Configuration,
+    InvalidConfigurationError,
+    read_configuration,
+)
+from rollout_verdict.service.auth import Principal
+from rollout_verdict.service.problems import UnusableError
+from rollout_verdict.service.settings import ServiceSettings
+
+# For whom they are meant is not the service: the plugin's own address of it, and a path on the plugin's disk.
+_NOT_KEPT = ("agentUrl", "bundle")
+
+
+def checked(
+    config: Mapping[str, Any], settings: ServiceSettings
+) -> tuple[Configuration, dict[str, Any], tuple[str, ...]]:
+    """Return the configuration, what of it is passed on, and warnings. Raises UnusableError (422)."""
+    try:
+        configuration, warnings = read_configuration(config)
+    except InvalidConfigurationError as error:
+        raise UnusableError(str(error)) from None
+    if configuration.bundle:
+        raise UnusableError("bundle is for a plugin that measures in its own process (--local); upload it instead")
+    address = configuration.prometheus.address
+    if address and not allowed(address, settings.allowed_addresses):
+        raise UnusableError(
+            "prometheus.address is not among the addresses the service may ask: leave it out to use the service's own, "
+            "or have its operator add it to ROLLOUT_VERDICT_ALLOWED_ADDRESSES"
+        )
+    kept = {key: value for key, value in config.items() if key in KEYS and key not in _NOT_KEPT and value is not None}
+    return configuration, kept, warnings
+
+
+def allowed(address: str, bases: tuple[str, ...]) -> bool:
+    """Whether an address is one of ``bases`` or below it: same scheme, host and port, a path that goes down."""
+    try:
+        wanted = _origin(address)
+        path = urlsplit(address).path.rstrip("/")
+        plain = not any(part in ("..", ".") for part in path.split("/")) and "%" not in path and "\\" not in address
+        extra = urlsplit(address).query or urlsplit(address).fragment or urlsplit(address).username is not None
+        if wanted is None or not plain or extra:
+            return False
+        for base in bases:
+            below = urlsplit(base).path.rstrip("/")
+            if _origin(base) == wanted and (path == below or path.startswith(f"{below}/")):
+                return True
+    except ValueError:
+        return False
+    return False
+
+
+def _origin(address: str) -> tuple[str, str, int] | None:
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def demand_namespaces(principal: Principal, *namespaces: str) -> None:
+    """Raise ForbiddenError unless whoever asks may work in all of these."""
+    for namespace in namespaces:
+        principal.demand_namespace(namespace)

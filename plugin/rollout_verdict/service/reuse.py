@@ -1,0 +1,82 @@
+"""Start-or-get for callers that have no id of their own: they name a canary and mean its newest analysis."""
+
+import json
+from collections import OrderedDict
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import sha256
+from threading import Lock
+
+from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request
+from rollout_verdict.service.services import Services
+
+MOST_KEPT = 10_000  # keys whose newest analysis is remembered; each is some 150 bytes
+FAILED_S = 60.0  # a failed analysis is told for so long; then it is tried again, since what broke it may be mended
+_PREFIX = 32
+_LOOKED_AT = 50
+
+
+class Reuse:
+    """Finds the analysis that a key stands for, or starts one. Safe to use from many threads.
+
+    What is remembered here only saves a search: any replica, and a fresh process, finds the same analysis.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._newest: OrderedDict[str, str] = OrderedDict()
+        self._lock = Lock()
+
+    def start(self, request: Request, *parts: str, fresh_s: float) -> tuple[Analysis, bool]:
+        """Return the newest analysis of that key, a new one when there is none or its end is ``fresh_s`` ago.
+
+        ``parts``, with namespace, name, configuration and door of the request, are the key; the request's id is not
+        used. A failed analysis is told for a minute: trying again at once would hardly end better.
+        """
+        key = _key(request, parts)
+        newest = self._find(key, request)
+        if newest is not None and self._fresh(newest, fresh_s):
+            return newest, False
+        # The id follows from the analysis before it, so that two replicas that find the same one start the same one.
+        before = newest.request.id if newest is not None else ""
+        started, new = self._services.analyses.start(replace(request, id=key + _hash(before)[:_PREFIX]))
+        self._remember(key, started.request.id)
+        return started, new
+
+    def _fresh(self, analysis: Analysis, fresh_s: float) -> bool:
+        if not analysis.phase.final:
+            return True
+        ended = analysis.finished or analysis.created
+        most = fresh_s if analysis.phase is Phase.DONE else min(fresh_s, FAILED_S)
+        return analysis.phase is not Phase.CANCELLED and self._services.clock() - ended < timedelta(seconds=most)
+
+    def _find(self, key: str, request: Request) -> Analysis | None:
+        with self._lock:
+            known = self._newest.get(key)
+        if known is not None and (found := self._services.analyses.get(known)) is not None:
+            return found
+        page = self._page(request)
+        found = next((one for one in page.analyses if one.request.id.startswith(key)), None)
+        if found is not None:
+            self._remember(key, found.request.id)
+        return found
+
+    def _page(self, request: Request) -> Page:
+        query = Query(namespaces=(request.namespace,), name=request.name, origin=request.origin, limit=_LOOKED_AT)
+        return self._services.analyses.find(query)
+
+    def _remember(self, key: str, analysis_id: str) -> None:
+        with self._lock:
+            self._newest[key] = analysis_id
+            self._newest.move_to_end(key)
+            while len(self._newest) > MOST_KEPT:
+                self._newest.popitem(last=False)
+
+
+def _key(request: Request, parts: tuple[str, ...]) -> str:
+    told = [request.origin, request.namespace, request.name, dict(request.config), *parts]
+    return _hash(json.dumps(told, sort_keys=True))[:_PREFIX]
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()

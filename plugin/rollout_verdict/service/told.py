@@ -1,0 +1,20 @@
+"""What is wrong with a request, in a line: the key, and what was expected. Its values are never repeated."""
+
+from fastapi.exceptions import RequestValidationError
+
+_LONGEST = 300
+
+
+def told(error: RequestValidationError) -> str:
+    """Return the first problem in words."""
+    first = error.errors()[0]
+    where = [str(part)[:60] for part in first.get("loc", ()) if part not in ("body", "query", "path")]
+    kind, message = str(first.get("type", "")), str(first.get("msg", "")).removeprefix("Value error, ")
+    if kind in ("json_invalid", "json_type"):
+        return "the body is not JSON"
+    if kind == "missing" and not where:
+        return "the request needs a body"
+    if kind == "extra_forbidden":
+        return f"unknown key: {'.'.join(where)}"[:_LONGEST]
+    line = f"{'.'.join(where)}: {message}" if where else message
+    return "".join(c if c.isprintable() else "?" for c in line)[:_LONGEST]
