@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from rollout_verdict.adapters.gemini.breaker import Breaker
-from rollout_verdict.adapters.gemini.loop import Loop
+from rollout_verdict.adapters.gemini.loop import Loop, Stoppable
 from rollout_verdict.adapters.gemini.options import Options, Thinking
 from rollout_verdict.adapters.gemini.parse import parse
 from rollout_verdict.adapters.gemini.prices import Prices
@@ -70,11 +70,15 @@ class GeminiJudge:
 
     def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> Judgement:
         """Return the model's opinion, or the gap that stands for it, with its cost. Never raises for model trouble."""
-        if not self._breaker.admits():
-            gap = _gap(f"not asked: it failed repeatedly, next try in {self._breaker.wait_s():.0f} s")
-            return Judgement(opinion=gap)
-        chain = Chain(models=self._options.models, total_s=self._options.total_timeout_s, breaker=self._breaker)
-        return self.along(chain, evidence, comparison, rules, policy)
+        return self.within(self._options.total_timeout_s).judge(evidence, comparison, rules, policy)
+
+    def within(self, within_s: float, stop: Stoppable | None = None, model: str = "") -> "ChainJudge":
+        """Return this judge for one measurement: with less time, to be stopped, or by a model other than the first."""
+        models = tuple(dict.fromkeys((model, *self._options.models))) if model else self._options.models
+        chain = Chain(
+            models=models, total_s=min(within_s, self._options.total_timeout_s), breaker=self._breaker, stop=stop
+        )
+        return ChainJudge(parent=self, chain=chain)
 
     def named(self, model: str, within_s: float) -> "NamedJudge":
         """Return a judge by one model alone, with a deadline of its own in seconds."""
@@ -91,12 +95,13 @@ class GeminiJudge:
         tally = Tally(prompt=prompt, deadline=self._clock() + chain.total_s)
         said: Opinion | Gap
         try:
-            said = self._loop.run(lambda: self._within(chain, tally, comparison), chain.total_s)
+            said = self._loop.run(lambda: self._within(chain, tally, comparison), chain.total_s, chain.stop)
         except TroubleError as trouble:
             chain.count(trouble)
             said = _gap(str(trouble), _HINTS.get(trouble.kind, ""))
         except TimeoutError:
-            chain.breaker.failed()
+            if not chain.stop:
+                chain.breaker.failed()
             tally.cost_known = False
             said = _gap(f"no usable answer within {chain.total_s:g} s" + (f", last {tally.last}" if tally.last else ""))
         else:
@@ -214,6 +219,7 @@ class Chain:
     models: tuple[str, ...]
     total_s: float
     breaker: Breaker
+    stop: Stoppable | None = None
 
     def count(self, trouble: TroubleError) -> None:
         """Tell the breaker what a failure says of the provider."""
@@ -224,16 +230,37 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChainJudge:
+    """A chain of models as the judge of one measurement."""
+
+    parent: GeminiJudge
+    chain: Chain
+
+    def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> Judgement:
+        """Return the model's opinion, or the gap that stands for it, with its cost."""
+        breaker = self.chain.breaker
+        if not breaker.admits():
+            return Judgement(opinion=_gap(f"not asked: it failed repeatedly, next try in {breaker.wait_s():.0f} s"))
+        return self.parent.along(self.chain, evidence, comparison, rules, policy)
+
+    def named(self, model: str, within_s: float) -> "NamedJudge":
+        """Return a judge by one model alone, with a deadline of its own in seconds."""
+        return NamedJudge(parent=self.parent, model=model, within_s=within_s, stop=self.chain.stop)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamedJudge:
     """One model as a judge beside others. Another one has just answered, so no breaker is asked or told."""
 
     parent: GeminiJudge
     model: str
     within_s: float
+    stop: Stoppable | None = None
 
     def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> Judgement:
         """Return the model's opinion, or the gap that stands for it, with its cost."""
-        chain = Chain(models=(self.model,), total_s=self.within_s, breaker=Breaker(1, 0.0, time.monotonic))
+        breaker = Breaker(1, 0.0, time.monotonic)
+        chain = Chain(models=(self.model,), total_s=self.within_s, breaker=breaker, stop=self.stop)
         return self.parent.along(chain, evidence, comparison, rules, policy)
 
 

@@ -8,11 +8,23 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from threading import Lock, Thread
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
 GRACE_S = 1.0  # for the coroutine to notice its own deadline first, and say more about it than that it is over
+
+
+class Stoppable(Protocol):
+    """A word to stop that somebody may give while a call is under way."""
+
+    def __bool__(self) -> bool:
+        """Whether it was given."""
+        ...
+
+    def then(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Have ``callback`` called when it is given, at once where it was; return how to take that back."""
+        ...
 
 
 class Loop:
@@ -22,16 +34,23 @@ class Loop:
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def run(self, make: Callable[[], Coroutine[Any, Any, T]], timeout_s: float) -> T:
-        """Return what the coroutine returns. Raises TimeoutError, shortly after ``timeout_s``, when it has not."""
+    def run(self, make: Callable[[], Coroutine[Any, Any, T]], timeout_s: float, stop: Stoppable | None = None) -> T:
+        """Return what the coroutine returns.
+
+        Raises TimeoutError shortly after ``timeout_s`` when it has not, or at once when it is told to ``stop``.
+        """
         future = asyncio.run_coroutine_threadsafe(make(), self._started())
+        undo = stop.then(future.cancel) if stop is not None else None
         try:
             return future.result(timeout_s + GRACE_S)
         except TimeoutError:
             future.cancel()
             raise
-        except CancelledError:  # closed meanwhile
+        except CancelledError:  # closed or stopped meanwhile
             raise TimeoutError("the model client was closed during the call") from None
+        finally:
+            if undo is not None:
+                undo()
 
     def close(self) -> None:
         """End the thread; what runs is cancelled."""

@@ -19,6 +19,7 @@ def http_client() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         follow_redirects=False,  # the key would go along
         verify=trust(),
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),  # how many calls: said elsewhere
         mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),  # past any proxy
         headers={"accept-encoding": "identity"},  # nothing to inflate: what is counted is what is kept
         event_hooks={"response": [_bound]},
