@@ -1,6 +1,7 @@
-"""Measuring in this process: bundles judged by the engine, everything else an error that says so."""
+"""Measuring in this process: live rollouts and bundles judged by the engine, what cannot be judged an error."""
 
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,6 +11,8 @@ from rollout_verdict.rpc.measurer import Broken, Outcome, Running
 from rollout_verdict.rpc.pool import Pool
 from rollout_verdict.rpc.settings import Settings
 from tests.conftest import ROOT
+from tests.fakes.kubernetes import Cluster, Stub, scenarios
+from tests.fakes.kubernetes.objects import Place
 from tests.rpc.host import DEADLINE_S, until
 from tests.rpc.test_remote import job
 
@@ -52,7 +55,6 @@ def test_who_insists_on_a_model_gets_no_promotion_without_one():
     [
         ({"requiredSources": ["model"], "bundle": "x"}, "asks for the model"),
         ({"onModelFailure": "error", "bundle": "x"}, "asks no model"),
-        ({}, "judges recorded bundles only"),
         ({"bundle": "/nowhere/at/all"}, "cannot read the bundle"),
         ({"bundle": "x", "minConfidence": 101}, "minConfidence is 101"),
     ],
@@ -63,17 +65,70 @@ def test_what_cannot_be_judged_is_an_error_never_a_verdict(config, told):
     assert told in state.reason
 
 
+@pytest.fixture
+def live(monkeypatch, tmp_path):
+    """Serve a canary rollout with its AnalysisRun, and make it the cluster that this process finds."""
+    cluster, place = Cluster(), Place(now=datetime.now(UTC))
+    rollout = scenarios.canary(cluster, place)
+    scenarios.analysis_run(cluster, place, rollout, name="run")
+    with Stub(cluster) as stub:
+        monkeypatch.setenv("KUBECONFIG", str(stub.kubeconfig(tmp_path / "kubeconfig")))
+        yield cluster
+
+
+def live_job(config, run="run"):
+    return job(config)._replace(namespace="shop", analysis_run=run, template_hash=scenarios.CANARY.hash)
+
+
+def test_without_a_bundle_the_rollout_of_the_analysis_is_read_and_judged(live):
+    found = measurer()
+    outcome = final(found, live_job({}))
+    assert isinstance(outcome, Outcome)
+    assert outcome.verdict == "promote"
+    assert {entry.resource for entry in live.journal} >= {"rollouts.argoproj.io", "pods/log", "events"}
+
+
+def test_secrets_of_the_operators_own_are_redacted(live, monkeypatch):
+    monkeypatch.setenv("ROLLOUT_VERDICT_REDACT", "image-name=registry[.]example")
+    outcome = final(measurer(), live_job({}))
+    assert "registry.example" not in outcome.analysis
+    assert "<image-name:" in outcome.analysis
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"), [("Odd=x", "ROLLOUT_VERDICT_REDACT: redaction kind 'Odd'"), ("odd", "ROLLOUT_VERDICT_REDACT")]
+)
+def test_a_redaction_that_cannot_be_used_is_an_error(pattern, told, monkeypatch):
+    monkeypatch.setenv("ROLLOUT_VERDICT_REDACT", pattern)
+    assert told in final(measurer(), job({"bundle": GOOD})).reason
+
+
+def test_an_analysis_that_does_not_exist_is_an_error_that_says_so(live):
+    state = final(measurer(), live_job({}, run="gone"))
+    assert isinstance(state, Broken)
+    assert "there is no analysisrun/gone in namespace shop" in state.reason
+
+
+def test_without_a_way_to_a_cluster_the_error_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    state = final(measurer(), live_job({}))
+    assert isinstance(state, Broken)
+    assert "no connection to a cluster" in state.reason
+
+
 def test_an_engine_that_breaks_is_an_error(monkeypatch):
-    def fail(_):
+    def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr(local, "_judge", fail)
+    monkeypatch.setattr(LocalMeasurer, "_judge", fail)
     assert final(measurer(), job()) == Broken(reason="the measurement failed: MemoryError")
 
 
 def test_starting_twice_is_starting_once(monkeypatch):
     count, gate = [], threading.Event()
-    monkeypatch.setattr(local, "_judge", lambda _: (gate.wait(DEADLINE_S), count.append(1), Broken(reason="x"))[2])
+    monkeypatch.setattr(
+        LocalMeasurer, "_judge", lambda *_: (gate.wait(DEADLINE_S), count.append(1), Broken(reason="x"))[2]
+    )
     found = measurer()
     assert found.get(job(), within=1) is None
     for _ in range(3):
@@ -86,7 +141,7 @@ def test_starting_twice_is_starting_once(monkeypatch):
 
 def test_what_is_cancelled_ends_unseen(monkeypatch):
     gate = threading.Event()
-    monkeypatch.setattr(local, "_judge", lambda _: (gate.wait(DEADLINE_S), Broken(reason="x"))[1])
+    monkeypatch.setattr(LocalMeasurer, "_judge", lambda *_: (gate.wait(DEADLINE_S), Broken(reason="x"))[1])
     pool = Pool(lambda error: None)
     found = measurer(pool=pool)
     found.start(job(), within=1)
@@ -108,7 +163,7 @@ def test_a_full_pool_is_an_error():
 
 
 def test_forgetting_and_the_bound_on_what_is_kept(monkeypatch):
-    monkeypatch.setattr(local, "_judge", lambda _: Broken(reason="x"))
+    monkeypatch.setattr(LocalMeasurer, "_judge", lambda *_: Broken(reason="x"))
     monkeypatch.setattr(local, "_MAX_KEPT", 3)
     found = measurer()
     for number in range(5):

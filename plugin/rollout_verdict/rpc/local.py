@@ -1,16 +1,25 @@
-"""Measures in this process, for trying out: judges the recorded bundle that the configuration names.
+"""Measures in this process, for trying out and for small clusters: by the rules, without a model.
 
-The engine and everything it needs are imported when the first measurement starts, on a thread of its own; it shares
-the interpreter with the thread that serves the host, which is one more reason to prefer the service. Live
-sources (pods, Prometheus) are the service's: a configuration without ``bundle`` is an error here, never a verdict.
+What is judged is the cluster that this process runs in or, where the configuration names one, a recorded bundle. The
+engine and everything it needs are imported when the first measurement starts, on a thread of its own; it shares the
+interpreter with the thread that serves the host, which is one more reason to prefer the service.
 """
 
+import os
 import threading
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rollout_verdict.rpc.measurer import Broken, Job, Outcome, Running, State
 from rollout_verdict.rpc.pool import BusyError, Pool
 from rollout_verdict.rpc.settings import Settings
+
+if TYPE_CHECKING:
+    from rollout_verdict.configuration import Configuration
+    from rollout_verdict.core.evidence import Evidence
+    from rollout_verdict.core.ports import Cluster
+    from rollout_verdict.core.redaction.redact import Redactor
+    from rollout_verdict.core.target import Target
 
 # Measurements kept when the controller never asks to forget them. A result is a few KB.
 _MAX_KEPT = 1000
@@ -25,7 +34,9 @@ class LocalMeasurer:
         self._states: dict[str, State] = {}
         self._lock = threading.Lock()
         # One at a time: the engine is arithmetic, so more at once would only wait for the interpreter, and for longer.
+        # Reading a cluster is waiting, and is done by as many as there are.
         self._engine = threading.Lock()
+        self._cluster: Cluster | None = None  # connected to when the first live measurement is made
 
     def problem(self) -> str:
         """Return what is wrong with the settings, "" when nothing is."""
@@ -72,43 +83,100 @@ class LocalMeasurer:
 
     def _measure(self, job: Job) -> None:
         try:
-            with self._engine:
-                state = _judge(job)
+            state = self._judge(job)
         except Exception as error:  # noqa: BLE001 -- a measurement that breaks must end as an error, not as silence
             state = Broken(reason=f"the measurement failed: {type(error).__name__}")
         self._put(job.id, state)
 
+    def _judge(self, job: Job) -> Outcome | Broken:
+        """Judge what the job names, by the rules. No model is asked: keys belong to the service, not into this pod."""
+        from rollout_verdict.adapters.bundle import BundleError
+        from rollout_verdict.configuration import InvalidConfigurationError, read_configuration
+        from rollout_verdict.core.target import TargetError
+        from rollout_verdict.settings import SettingsError, read_settings
 
-def _judge(job: Job) -> Outcome | Broken:
-    """Judge the job's bundle by the rules. No model is asked: keys belong to the service, not into this pod."""
-    from pathlib import Path
+        try:
+            configuration, warnings = read_configuration(job.config)
+            redactor = _redactor(read_settings(os.environ).redact)
+            if problem := _needs_model(configuration):
+                return Broken(reason=problem)
+            evidence = self._evidence(job, configuration)
+        except BundleError as error:
+            return Broken(reason=f"cannot read the bundle: {error}")
+        except (InvalidConfigurationError, SettingsError, TargetError) as error:
+            return Broken(reason=str(error))
+        with self._engine:
+            return _judged(evidence, configuration, redactor, warnings)
 
-    from rollout_verdict.adapters.bundle import BundleError, read_bundle
-    from rollout_verdict.configuration import InvalidConfigurationError, OnModelFailure, read_configuration
+    def _evidence(self, job: Job, configuration: "Configuration") -> "Evidence":
+        """Return the recorded bundle that the configuration names, else what the cluster tells now."""
+        from pathlib import Path
+
+        from rollout_verdict.adapters.bundle import read_bundle
+        from rollout_verdict.gather import gather
+        from rollout_verdict.wiring import live_cluster
+
+        with self._engine:
+            if configuration.bundle:
+                return read_bundle(Path(configuration.bundle))
+            if self._cluster is None:
+                self._cluster = live_cluster()
+            cluster = self._cluster
+        return gather(_target(job, configuration), cluster, None, configuration.gathering())
+
+
+def _target(job: Job, configuration: "Configuration") -> "Target":
+    """Return what a job is about: its AnalysisRun, and the canary that Argo started it for."""
+    from rollout_verdict.core.target import Target, TargetKind
+    from rollout_verdict.core.values import Pair
+
+    stable, canary = configuration.selectors
+    return Target(
+        kind=TargetKind.ANALYSIS_RUN,
+        namespace=job.namespace,
+        name=job.analysis_run,
+        selectors=Pair(stable=stable, canary=canary),
+        hashes=Pair(stable="", canary=job.template_hash),
+        pods_namespace=configuration.namespace,
+    )
+
+
+def _needs_model(configuration: "Configuration") -> str:
+    """Return why a configuration cannot be served without a model, "" when it can."""
+    from rollout_verdict.configuration import OnModelFailure
     from rollout_verdict.core.policy import Mode
+    from rollout_verdict.core.values import SourceKind
+
+    if SourceKind.MODEL in configuration.required_sources:
+        return "requiredSources asks for the model, and --local asks none: use the service"
+    if configuration.mode is Mode.AUTO and configuration.on_model_failure is OnModelFailure.ERROR:
+        return "onModelFailure is error, and --local asks no model: use the service"
+    return ""
+
+
+def _redactor(custom: tuple[tuple[str, str], ...]) -> "Redactor":
     from rollout_verdict.core.redaction.redact import Redactor
-    from rollout_verdict.core.values import Decision, SourceKind
+    from rollout_verdict.settings import SettingsError
+
+    try:
+        return Redactor(custom=custom)
+    except ValueError as error:
+        raise SettingsError(f"ROLLOUT_VERDICT_REDACT: {error}") from None
+
+
+def _judged(
+    evidence: "Evidence", configuration: "Configuration", redactor: "Redactor", warnings: tuple[str, ...]
+) -> Outcome:
+    from rollout_verdict.configuration import OnModelFailure
+    from rollout_verdict.core.policy import Mode
+    from rollout_verdict.core.values import Decision
     from rollout_verdict.engine import judge
 
-    try:
-        configuration, warnings = read_configuration(job.config)
-    except InvalidConfigurationError as error:
-        return Broken(reason=str(error))
-    if SourceKind.MODEL in configuration.required_sources:
-        return Broken(reason="requiredSources asks for the model, and --local asks none: use the service")
-    needs_model = configuration.mode is Mode.AUTO and configuration.on_model_failure
-    if needs_model is OnModelFailure.ERROR:
-        return Broken(reason="onModelFailure is error, and --local asks no model: use the service")
-    if not configuration.bundle:
-        return Broken(reason="--local judges recorded bundles only: set bundle to the path of one, or use the service")
-    try:
-        evidence = read_bundle(Path(configuration.bundle))
-    except BundleError as error:
-        return Broken(reason=f"cannot read the bundle: {error}")
-    result = judge(evidence, configuration.policy(), None, Redactor())
+    insists = configuration.mode is Mode.AUTO and configuration.on_model_failure is OnModelFailure.INCONCLUSIVE
+    result = judge(evidence, configuration.policy(), None, redactor)
     verdict, explanation = result.verdict, result.explanation
     decision, reason = verdict.decision, verdict.reason
-    if needs_model is OnModelFailure.INCONCLUSIVE and decision is Decision.PROMOTE:
+    if insists and decision is Decision.PROMOTE:
         decision, reason = Decision.INCONCLUSIVE, f"no model was asked, and onModelFailure is inconclusive: {reason}"
     return Outcome(
         verdict=decision.value,

@@ -1,5 +1,6 @@
 """A Kubernetes cluster as a source of evidence, and how a connection to it is made."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -101,7 +102,7 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
             except ConfigException:
                 pass  # not in a pod
         load_kube_config(  # type: ignore[no-untyped-call] # has no types
-            config_file=kubeconfig or None,
+            config_file=kubeconfig or os.environ.get("KUBECONFIG") or None,  # the library reads it when imported only
             context=context or None,
             client_configuration=configuration,
             persist_config=False,
