@@ -302,8 +302,8 @@ def test_the_schema_names_every_key_with_a_description():
 
 def test_second_opinions_are_names_or_a_number():
     """A number asks the same model again; the policy knows names alone."""
-    for given, names in (([], ()), (2, ("", "")), (["a", "b"], ("a", "b")), (0, ())):
-        configuration, _ = read_configuration({"secondOpinions": given, "deadlines": {"secondOpinion": "5s"}})
+    for written, names in (([], ()), (2, ("", "")), (["a", "b"], ("a", "b")), (0, ())):
+        configuration, _ = read_configuration({"secondOpinions": written, "deadlines": {"secondOpinion": "5s"}})
         policy = configuration.policy()
         assert (policy.second_opinions, policy.second_opinion_s) == (names, 5.0)
 

@@ -8,18 +8,20 @@ from rollout_verdict.core.logs.judge import judge_logs
 from rollout_verdict.core.metrics.judge import judge_metrics
 from rollout_verdict.core.pods import judge_pods
 from rollout_verdict.core.policy import Policy
+from rollout_verdict.core.recall import with_memory
 from rollout_verdict.core.values import Window
 
 
 def compare(evidence: Evidence, policy: Policy) -> Comparison:
     """Hold the two sides of every source against each other; a missing source stays None."""
     changes = evidence.diff.changes if evidence.diff else ()
-    return Comparison(
+    held = Comparison(
         logs=judge_logs(evidence.logs, evidence.metrics, evidence.window, policy.logs) if evidence.logs else None,
         metrics=_compare_metrics(evidence.metrics, evidence.window, policy) if evidence.metrics else None,
         pods=judge_pods(evidence.kubernetes, evidence.window, policy.pods) if evidence.kubernetes else None,
         diff=tuple(DiffItem(id=f"d{n}", change=change) for n, change in enumerate(changes, 1)),
     )
+    return with_memory(held, evidence)
 
 
 def _compare_metrics(metrics: MetricEvidence, window: Window | None, policy: Policy) -> MetricComparison:

@@ -38,8 +38,9 @@ def problems(opinion: Opinion, comparison: Comparison, shown: Collection[str] | 
         item = items.get(cited.evidence_id)
         if item is not None and _contradicts(cited, item):
             found.append(f"{cited.evidence_id} went the other way than claimed: {cited.claim}")
+    aside = {item.id for item in comparison.set_aside}
     cited_items = [items[c.evidence_id] for c in opinion.citations if c.evidence_id in items]
-    return (*found, *_carries(opinion, cited_items))
+    return (*found, *_carries(opinion, cited_items, aside))
 
 
 def answers_all(opinion: Opinion, findings: Iterable[Finding]) -> bool:
@@ -77,14 +78,17 @@ def _items(comparison: Comparison) -> dict[str, Item]:
     return {item.id: item for item in items}
 
 
-def _carries(opinion: Opinion, cited: list[Item]) -> Iterable[str]:
-    """Yield why the cited items cannot carry the decision. An inconclusive opinion needs no proof."""
+def _carries(opinion: Opinion, cited: list[Item], aside: Collection[str]) -> Iterable[str]:
+    """Yield why the cited items cannot carry the decision. An inconclusive opinion needs no proof.
+
+    What people set aside counts no more for a model than for the rules.
+    """
     if opinion.decision is Decision.INCONCLUSIVE:
         return
     if not opinion.citations:
         yield f"a {opinion.decision.value} must cite evidence"
         return
-    if opinion.decision is Decision.ROLLBACK and not any(is_adverse(item) for item in cited):
+    if opinion.decision is Decision.ROLLBACK and not any(is_adverse(item) and item.id not in aside for item in cited):
         yield "a rollback must cite something that got worse on the canary"
     if opinion.decision is Decision.PROMOTE:
         if not cited:
