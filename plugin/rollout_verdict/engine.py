@@ -54,9 +54,13 @@ def judge(evidence: Evidence, policy: Policy, model: Judge | None, redactor: Red
 
 
 def examine(evidence: Evidence, policy: Policy, redactor: Redactor) -> Case:
-    """Compare the two sides and let the rules judge."""
+    """Redact, compare the two sides and let the rules judge."""
     evidence = redactor.tree(evidence)  # the one point: everything after it may be shown, sent and stored
-    policy = replace(policy, extra_prompt=redactor.text(policy.extra_prompt))
+    return weigh(evidence, replace(policy, extra_prompt=redactor.text(policy.extra_prompt)))
+
+
+def weigh(evidence: Evidence, policy: Policy) -> Case:
+    """Compare the two sides and let the rules judge; evidence and policy have been redacted."""
     comparison = compare(evidence, policy)
     assessment = rules.judge(evidence, comparison, policy)
     return Case(evidence=evidence, policy=policy, comparison=comparison, assessment=assessment)

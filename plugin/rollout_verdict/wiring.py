@@ -87,15 +87,17 @@ def analyses(
     model: "GeminiJudge | None" = None,
     notifiers: "Sequence[Notifier]" = (),
     recall: "Recall | None" = None,
+    on_end: "OnEnd | None" = None,
 ) -> "DurableAnalyses":
     """Return what keeps and runs analyses; to be launched, and closed before ``model`` is.
 
-    ``gather`` reads live targets. Raises DatabaseError, SettingsError.
+    ``gather`` reads live targets; ``on_end`` hears of every end that this process brings about. Raises DatabaseError, SettingsError.
     """
     from rollout_verdict.jobs.durable import DurableAnalyses
     from rollout_verdict.jobs.work import Parts
 
-    given: dict[str, Any] = {} if recall is None else {"recall": recall}
+    hooks = {"recall": recall, "on_end": on_end}
+    given: dict[str, Any] = {name: hook for name, hook in hooks.items() if hook is not None}
     if model is not None:
         given["models"] = _models(settings, model)
     return DurableAnalyses(jobs, Parts(gather=gather, notifiers=tuple(notifiers), redact=settings.redact, **given))
@@ -103,26 +105,33 @@ def analyses(
 
 def _models(settings: Settings, judge: "GeminiJudge") -> "Models":
     """Return how the model for one measurement is found."""
-    from rollout_verdict.jobs.work import Model
+    from rollout_verdict.jobs.asking import Model
 
-    words = f"{','.join(settings.models or ())} {prompt_templates(settings).digest}"
+    words = f"{','.join(settings.models or ())} {settings.thinking} {prompt_templates(settings).digest}"
 
     def models(configuration: "Configuration", stop: "Stop", within_s: float) -> "Model":
-        del configuration, stop, within_s
-        return Model(judge=judge, fingerprint=words)
+        named = configuration.model
+        return Model(judge=judge.within(within_s, stop, named), fingerprint=f"{named} {words}")
 
     return models
 
 
-def live_cluster(kubeconfig: str = "", context: str = "") -> "KubernetesCluster":
+def live_cluster(
+    kubeconfig: str = "", context: str = "", request_timeout_s: float | None = None
+) -> "KubernetesCluster":
     """Return the cluster that live evidence comes from. Raises SettingsError when there is no way to one.
 
     It is that of the kubeconfig or context named, else the one this process runs in, else that of the user's
-    kubeconfig. One for the process, to be closed at its end; safe to use from many threads.
+    kubeconfig. One for the process, to be closed at its end; safe to use from many threads. A request may take
+    ``request_timeout_s`` to connect, and then between two parts of its answer.
     """
     from rollout_verdict.adapters.kubernetes import ConnectionSettingsError, KubernetesCluster, connect
+    from rollout_verdict.adapters.kubernetes.client import Patience
 
+    usual = Patience()
+    timeout_s = request_timeout_s or usual.read_s
+    patience = Patience(connect_s=min(usual.connect_s, timeout_s), read_s=timeout_s)
     try:
-        return KubernetesCluster(connect(kubeconfig, context))
+        return KubernetesCluster(connect(kubeconfig, context), patience=patience)
     except ConnectionSettingsError as error:
         raise SettingsError(str(error)) from None

@@ -20,6 +20,7 @@ from rollout_verdict.core.result import Result
 from rollout_verdict.jobs import codec
 from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, UnavailableError
 from rollout_verdict.jobs.database import is_sqlite, lock_file, open_engines
+from rollout_verdict.jobs.outage import AWAY
 from rollout_verdict.jobs.running import Running, Undo
 from rollout_verdict.jobs.settings import JobSettings
 from rollout_verdict.jobs.store import Store
@@ -227,7 +228,7 @@ def _available() -> Iterator[None]:
     """Turn trouble with the connection into UnavailableError; the driver's text may name the database's user."""
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+    except AWAY as error:
         _LOG.warning("the database does not answer (%s)", type(error).__name__)
         raise UnavailableError("the database does not answer; try again in a moment") from None
 

@@ -2,7 +2,7 @@
 
     analyses    one row an analysis: the request, its phase, its verdict in the columns of a list
     documents   evidence while an analysis runs, its whole result when it is done, uploaded bundles; compressed
-    answers     one row for each analysis that asked a model: a place in the queue, then the answer it paid for
+    answers     one row for each call of a model: a place among those who ask, then the answer that was paid for
     replicas    the pulse of each process
 
 Times are seconds since the epoch by the clock of the process that writes; nothing is decided by comparing two clocks
@@ -74,7 +74,8 @@ DOCUMENTS = sa.Table(
 ANSWERS = sa.Table(
     "verdict_answers",
     _META,
-    sa.Column("id", _Text, primary_key=True),  # of the analysis
+    sa.Column("id", _Text, primary_key=True),  # of the analysis, and the number of the call in it: "ID/0"
+    sa.Column("analysis", _Text, nullable=False),
     sa.Column("key", _Text, nullable=False),  # same key, same question
     sa.Column("namespace", _Text, nullable=False),
     sa.Column("asked", _Time, nullable=False),
@@ -85,6 +86,7 @@ ANSWERS = sa.Table(
     sa.Column("cost_usd", sa.Double, nullable=False, default=0.0),
     sa.Column("content", sa.LargeBinary),
     sa.Index("verdict_answers_key", "key"),
+    sa.Index("verdict_answers_of_analysis", "analysis"),
     sa.Index("verdict_answers_asked", "asked"),
     sa.Index("verdict_answers_of_namespace", "namespace", "answered"),
 )
@@ -309,19 +311,19 @@ class Store:
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
-    def answer(self, analysis_id: str) -> Judgement | None:
-        """Return what a model has answered in an analysis."""
+    def answer(self, call: str) -> Judgement | None:
+        """Return what a model has answered in a call."""
         with self._reader.connect() as connection:
-            content = connection.execute(sa.select(ANSWERS.c.content).where(ANSWERS.c.id == analysis_id)).scalar()
+            content = connection.execute(sa.select(ANSWERS.c.content).where(ANSWERS.c.id == call)).scalar()
         return None if content is None else codec.unpacked(codec.JUDGEMENT, content)
 
-    def answered(self, analysis_id: str, key: str) -> str:
-        """Return the analysis whose answer stands for this question: its own, else the latest usable one; or ""."""
-        own = sa.and_(ANSWERS.c.id == analysis_id, ANSWERS.c.answered.is_not(None))
+    def answered(self, call: str, key: str) -> str:
+        """Return the call whose answer stands for this question: its own, else the latest usable one; or ""."""
+        own = sa.and_(ANSWERS.c.id == call, ANSWERS.c.answered.is_not(None))
         with self._reader.connect() as connection:
             found = connection.execute(
                 sa.select(ANSWERS.c.id)
-                .where(sa.or_(own, sa.and_(ANSWERS.c.key == key, ANSWERS.c.usable)))
+                .where(sa.or_(own, sa.and_(ANSWERS.c.key == key, ANSWERS.c.key != "", ANSWERS.c.usable)))
                 .order_by(sa.case((own, 0), else_=1), ANSWERS.c.answered.desc())
                 .limit(1)
             ).scalar()
@@ -338,18 +340,24 @@ class Store:
             ).one()
         return Spent(tokens=int(row[0]), cost_usd=float(row[1]))
 
-    def take_turn(
-        self, analysis_id: str, *, key: str, namespace: str, limits: Limits, now: float, longest_s: float
-    ) -> bool:
+    def take_turn(self, call: str, *, key: str, namespace: str, limits: Limits, now: float, longest_s: float) -> bool:
         """Take a place among those who ask a model now; False when all are taken.
 
         ``longest_s`` frees a place whose holder died.
         """
-        row = {"key": key, "namespace": namespace, "asked": now, "until": now + longest_s, "answered": None}
+        analysis_id = call.rpartition("/")[0]
+        row = {
+            "key": key,
+            "analysis": analysis_id,
+            "namespace": namespace,
+            "asked": now,
+            "until": now + longest_s,
+            "answered": None,
+        }
         with self._engine.begin() as connection:
             if limits.calls is not None or limits.calls_a_minute is not None:
                 self._one_at_a_time(connection)
-                others = ANSWERS.c.id != analysis_id
+                others = ANSWERS.c.id != call
                 asking = connection.execute(
                     sa.select(sa.func.count()).where(others, ANSWERS.c.answered.is_(None), ANSWERS.c.until > now)
                 ).scalar_one()
@@ -362,17 +370,17 @@ class Store:
                     return False
             connection.execute(
                 self._insert(ANSWERS)
-                .values(id=analysis_id, **row)
+                .values(id=call, **row)
                 .on_conflict_do_update(index_elements=["id"], set_=row, where=ANSWERS.c.answered.is_(None))
             )
         return True
 
-    def keep_answer(self, analysis_id: str, answer: Judgement, now: float) -> None:
+    def keep_answer(self, call: str, answer: Judgement, now: float) -> None:
         """Keep an answer that was paid for, and give the place free."""
         with self._engine.begin() as connection:
             connection.execute(
                 sa.update(ANSWERS)
-                .where(ANSWERS.c.id == analysis_id)
+                .where(ANSWERS.c.id == call)
                 .values(
                     answered=now,
                     usable=isinstance(answer.opinion, Opinion),
@@ -418,8 +426,8 @@ class Store:
     def forget(self, analysis_ids: Sequence[str]) -> None:
         """Delete analyses with all that belongs to them."""
         with self._engine.begin() as connection:
-            for table in (DOCUMENTS, ANSWERS, ANALYSES):
-                connection.execute(sa.delete(table).where(table.c.id.in_(analysis_ids)))
+            for column in (DOCUMENTS.c.id, ANSWERS.c.analysis, ANALYSES.c.id):
+                connection.execute(sa.delete(column.table).where(column.in_(analysis_ids)))
 
     def forget_uploads(self, before: float) -> None:
         """Delete uploaded bundles that nobody has had judged for long."""

@@ -12,26 +12,25 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from random import random
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from rollout_verdict import engine
 from rollout_verdict.configuration import Configuration, InvalidConfigurationError, OnModelFailure, read_configuration
-from rollout_verdict.core.canonical import digest
 from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.policy import Mode, Policy
-from rollout_verdict.core.ports import Judge, Judgement
+from rollout_verdict.core.ports import Judgement
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.target import TargetError
-from rollout_verdict.core.values import Gap, SourceKind, Usage
+from rollout_verdict.core.values import SourceKind
 from rollout_verdict.jobs import codec
 from rollout_verdict.jobs.analysis import Phase, Request, Summary
 from rollout_verdict.jobs.answers import tokens_of
+from rollout_verdict.jobs.asking import Asking, Model
+from rollout_verdict.jobs.outage import lasting
 from rollout_verdict.jobs.running import Running, Stop
 from rollout_verdict.jobs.settings import JobSettings
 from rollout_verdict.jobs.store import Store
@@ -41,22 +40,10 @@ _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MIB = 1 << 20
-TURN_S = 0.25  # between two looks whether a model may be asked; one analysis of a process looks, the others queue
-OUTAGE_S = 600.0  # how long the database may be away before an analysis gives up and leaves its end to its deadline
-LATE_S = 30.0  # after its deadline, a call to a model holds its place among those who ask no longer
-MODEL = "the model's opinion"
 
 # Runs a named piece of work once in the life of an analysis.
 Step = Callable[[str, Callable[[], Any]], Any]
 Gather = Callable[[Request, Configuration, Callable[[Stage], None]], Evidence]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A model to ask. ``fingerprint`` names models and prompt: the same one gives the same question the same words."""
-
-    judge: Judge
-    fingerprint: str
 
 
 class Models(Protocol):
@@ -88,6 +75,10 @@ class Recall(Protocol):
         ...
 
 
+# Hears of an end that this process brought about: the analysis's id, how it ended, and the result if it is done.
+OnEnd = Callable[[str, Phase, Result | None], None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the work is done with. ``gather`` is for live targets; uploads and replays are read from the store."""
@@ -97,6 +88,7 @@ class Parts:
     notifiers: tuple[Notifier, ...] = ()
     recall: Recall = lambda request, evidence: evidence  # noqa: ARG005 -- nothing is remembered
     redact: tuple[tuple[str, str], ...] = ()
+    on_end: OnEnd = lambda analysis_id, phase, result: None  # noqa: ARG005 -- nobody counts
 
 
 class Leave(BaseException):
@@ -159,7 +151,7 @@ class Work:
                 now = _Now(
                     request=begun.request,
                     configuration=configuration,
-                    warnings=warnings,
+                    warnings=tuple(dict.fromkeys((*begun.request.warnings, *warnings))),
                     deadline=begun.deadline,
                     told=begun.phase is Phase.DONE,
                     step=step,
@@ -183,7 +175,8 @@ class Work:
             self._running.stop(analysis_id)
 
     def _fail(self, analysis_id: str, message: str) -> None:
-        lasting(lambda: self._store.end(analysis_id, Phase.ERROR, self._clock(), message=message))
+        if lasting(lambda: self._store.end(analysis_id, Phase.ERROR, self._clock(), message=message)):
+            self._parts.on_end(analysis_id, Phase.ERROR, None)
 
     def _run(self, now: _Now) -> None:
         evidence, redactions = self._evidence(now)
@@ -191,7 +184,8 @@ class Work:
         redactor = Redactor(custom=self._parts.redact)
         self._running.reached(now.id, Stage(name="judge"))
         with self._judging:
-            case = engine.examine(evidence, _policy(now.configuration), redactor)
+            policy = _policy(now.configuration)
+            case = engine.weigh(evidence, replace(policy, extra_prompt=redactor.text(policy.extra_prompt)))
         del evidence
         judgement, notes = self._judgement(now, case)
         self._check(now)
@@ -220,6 +214,8 @@ class Work:
         )
         if not (ended or now.told):
             raise _Ended
+        if ended:
+            self._parts.on_end(now.id, Phase.DONE, result)
         self._running.tell(now.id)  # whoever listens hears of the verdict before the notifications are out
         for notifier in self._parts.notifiers:
             if notifier.name in now.configuration.notify:
@@ -295,77 +291,31 @@ class Work:
         model = None if case.settled else self._parts.models(now.configuration, now.stop, within_s)
         if model is None:
             return None, ()
-        fresh: list[Judgement] = []
-        asked = now.step("ask", lambda: self._ask(now, case, model, fresh))
-        if "gap" in asked:
-            return Judgement(opinion=_gap(**asked["gap"])), ()
-        judgement = fresh[0] if fresh else lasting(lambda: self._store.answer(asked["answer"]))
-        if judgement is None:
-            return Judgement(opinion=_gap("its answer is not kept any more")), ()
-        if asked["answer"] == now.id:
-            return judgement, ()
-        free = Usage(model=judgement.usage.model, cost_usd=0.0)
-        return replace(judgement, usage=free), (
-            f"the model's answer is that of analysis {asked['answer']}, which had the same evidence",
+        asking = Asking(
+            analysis_id=now.id,
+            namespace=now.request.namespace,
+            store=self._store,
+            limits=self._settings.limits,
+            stop=now.stop,
+            stopped=lambda: self._check(now),
+            deadline=now.deadline,
+            longest_s=within_s,
+            redact=self._parts.redact,
+            reuse=not now.request.replay_of,  # who replays wants to hear what a model says now
+            on_stage=lambda stage: self._running.reached(now.id, stage),
+            clock=self._clock,
         )
+        fresh: list[Judgement | None] = []
 
-    def _ask(self, now: _Now, case: engine.Case, model: Model, fresh: list[Judgement]) -> dict[str, Any]:
-        """Ask the model, unless an answer is there already or the day's money is spent. Return where the answer is."""
-        request = now.request
-        key = digest((digest(case.evidence), digest(case.policy), model.fingerprint))
-        if found := lasting(lambda: self._store.answered(now.id, "" if request.replay_of else key)):
-            return {"answer": found}
-        if beyond := lasting(lambda: self._store.spent(request.namespace, self._clock())).beyond(self._settings.limits):
-            return {
-                "gap": {
-                    "reason": f"not asked: {beyond} in namespace {request.namespace or 'none'}",
-                    "hint": "it starts again at midnight UTC; raise the day's limit in the settings to have it sooner",
-                }
-            }
-        self._running.reached(now.id, Stage(name="model", note="waiting for a turn"))
-        if not self._take_turn(now, key):
-            return {"gap": {"reason": "not asked: there was no turn for it before the deadline", "hint": ""}}
-        self._running.reached(now.id, Stage(name="model"))
-        judgement = engine.ask(model.judge, case)
-        self._check(now)  # what a stopped call says is no answer
-        if judgement is None:  # a settled case, which was not to come here
-            raise AssertionError(now.id)
-        redactor = Redactor(custom=self._parts.redact)
-        kept = replace(judgement, opinion=redactor.tree(judgement.opinion), reply=redactor.text(judgement.reply))
-        lasting(lambda: self._store.keep_answer(now.id, kept, self._clock()))
-        fresh.append(kept)
-        self._running.reached(now.id, Stage(name="model", done=1, total=1, note=judgement.usage.model))
-        return {"answer": now.id}
+        def ask() -> dict[str, Any]:
+            fresh.append(asking.ask(model, case))
+            return {"made": asking.made}
 
-    def _take_turn(self, now: _Now, key: str) -> bool:
-        """Wait until a model may be asked; False when the deadline comes first."""
-        longest_s = now.configuration.deadlines.model + LATE_S
-        with self._turn:  # only one of this process looks; the others wait behind it
-            while not now.stop and self._clock() < now.deadline:
-                if lasting(
-                    lambda: self._store.take_turn(
-                        now.id,
-                        key=key,
-                        namespace=now.request.namespace,
-                        limits=self._settings.limits,
-                        now=self._clock(),
-                        longest_s=longest_s,
-                    )
-                ):
-                    return True
-                now.stop.wait(TURN_S * (0.5 + random()))  # noqa: S311 -- spreads replicas, guards nothing
-        return False
-
-
-def lasting(do: Callable[[], T]) -> T:
-    """Do something with the database, again while it is away. Raises what it raised last after ten minutes."""
-    retrying = Retrying(
-        retry=retry_if_exception_type((sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)),
-        wait=wait_random_exponential(multiplier=0.2, max=5.0),
-        stop=stop_after_delay(OUTAGE_S),
-        reraise=True,
-    )
-    return retrying(do)
+        asked = now.step("ask", ask)
+        if not fresh:  # the step was done before a crash: the same answers again, without a call
+            asking.made, asking.replay = asked["made"], True
+            fresh.append(asking.ask(model, case))
+        return fresh[0], asking.notes
 
 
 def summary(result: Result) -> Summary:
@@ -424,7 +374,3 @@ def _broken(what: str, error: Exception) -> str:
 
 def _too_large(size: int, most: int) -> str:
     return f"the evidence takes {size / MIB:.1f} MiB, more than the {most / MIB:.1f} that are kept: narrow the window"
-
-
-def _gap(reason: str, hint: str = "") -> Gap:
-    return Gap(source=SourceKind.MODEL, what=MODEL, reason=reason, hint=hint)

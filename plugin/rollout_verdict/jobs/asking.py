@@ -1,0 +1,181 @@
+"""Asking models within one analysis: each call has its turn, each answer is kept the moment it arrives.
+
+A judge may ask several models, one after the other. The calls of an analysis are numbered in their order, which the
+same evidence and the same answers make the same again: so after a crash those that were answered are not made anew.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from random import random
+from threading import Lock
+from typing import Any
+
+from pydantic_core import to_json
+
+from rollout_verdict import engine
+from rollout_verdict.core.comparison import Comparison
+from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.policy import Policy
+from rollout_verdict.core.ports import Family, Judge, Judgement
+from rollout_verdict.core.redaction.redact import Redactor
+from rollout_verdict.core.stage import Stage
+from rollout_verdict.core.values import Gap, Opinion, SourceKind, Usage
+from rollout_verdict.jobs.answers import Limits
+from rollout_verdict.jobs.outage import lasting
+from rollout_verdict.jobs.running import Stop
+from rollout_verdict.jobs.store import Store
+
+TURN_S = 0.25  # between two looks whether a model may be asked; only one analysis of a process looks at a time
+LATE_S = 30.0  # so long after its deadline, a call whose process died holds its place among those who ask no longer
+MODEL = "the model's opinion"
+_LOOKING = Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model to ask. ``fingerprint`` names models and prompt: the same one gives the same question the same words."""
+
+    judge: Judge
+    fingerprint: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Asking:
+    """The calls of one analysis. ``deadline`` is seconds since the epoch, as ``clock`` tells them.
+
+    ``made`` says of each call where its answer is, or why there was none: what the step returns. With ``made`` given,
+    no call is made; the same answers are taken again. ``fresh`` is False for whoever wants the model's word anew.
+    """
+
+    analysis_id: str
+    namespace: str
+    store: Store
+    limits: Limits
+    stop: Stop
+    stopped: Callable[[], None]  # raises when the analysis has ended meanwhile
+    deadline: float
+    longest_s: float
+    redact: tuple[tuple[str, str], ...] = ()
+    reuse: bool = True
+    on_stage: Callable[[Stage], None] = lambda stage: None  # noqa: ARG005 -- nobody listens
+    clock: Callable[[], float] = time.time
+    made: list[dict[str, Any]] = field(default_factory=list)
+    replay: bool = False
+    taken: int = 0
+
+    def ask(self, model: Model, case: engine.Case) -> Judgement | None:
+        """Return what the model, or several, say to a case."""
+        asked = to_json((case.evidence, case.policy, model.fingerprint), inf_nan_mode="constants")
+        key = sha256(asked).hexdigest()
+        kind = _KeptFamily if isinstance(model.judge, Family) else _Kept
+        return engine.ask(kind(judge_=model.judge, asking=self, key=key), case)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of answers that came from elsewhere."""
+        found = [made["answer"].split("/")[0] for made in self.made if "answer" in made]
+        others = dict.fromkeys(one for one in found if one != self.analysis_id)
+        return tuple(f"the model's answer is that of analysis {one}, which had the same evidence" for one in others)
+
+    def call(self, key: str, do: Callable[[], Judgement]) -> Judgement:
+        """Return the next answer: the one that is kept, or that of a call."""
+        number = self.taken
+        self.taken += 1
+        if self.replay:
+            return self._again(number)
+        own = f"{self.analysis_id}/{number}"
+        made, judgement = self._call(own, f"{key}/{number}" if self.reuse else "", do)
+        self.made.append(made)
+        return judgement
+
+    def _again(self, number: int) -> Judgement:
+        made = self.made[number] if number < len(self.made) else {"reason": "it was not asked then", "hint": ""}
+        if "answer" not in made:
+            return Judgement(opinion=_gap(**made))
+        kept = lasting(lambda: self.store.answer(made["answer"]))
+        return self._paid(made["answer"], kept or Judgement(opinion=_gap("its answer is not kept any more")))
+
+    def _call(self, own: str, key: str, do: Callable[[], Judgement]) -> tuple[dict[str, Any], Judgement]:
+        if found := lasting(lambda: self.store.answered(own, key)):
+            kept = lasting(lambda: self.store.answer(found))
+            if kept is not None:
+                return {"answer": found}, self._paid(found, kept)
+        spent = lasting(lambda: self.store.spent(self.namespace, self.clock()))
+        if beyond := spent.beyond(self.limits):
+            return _refused(
+                f"not asked: {beyond} in namespace {self.namespace or 'none'}",
+                "it starts again at midnight UTC; raise the day's limit in the settings to have it sooner",
+            )
+        self.on_stage(Stage(name="model", note="waiting for a turn"))
+        if not self._take_turn(own, key):
+            self.stopped()
+            return _refused("not asked: there was no turn for it before the deadline", "")
+        self.on_stage(Stage(name="model"))
+        judgement = do()
+        self.stopped()  # what a stopped call says is no answer
+        redactor = Redactor(custom=self.redact)
+        kept = replace(judgement, opinion=redactor.tree(judgement.opinion), reply=redactor.text(judgement.reply))
+        lasting(lambda: self.store.keep_answer(own, kept, self.clock()))
+        self.on_stage(Stage(name="model", done=1, total=1, note=judgement.usage.model))
+        return {"answer": own}, kept
+
+    def _paid(self, found: str, judgement: Judgement) -> Judgement:
+        """Return an answer with what it cost this analysis: nothing, if another one paid."""
+        if found.split("/", maxsplit=1)[0] == self.analysis_id:
+            return judgement
+        return replace(judgement, usage=Usage(model=judgement.usage.model, cost_usd=0.0))
+
+    def _take_turn(self, own: str, key: str) -> bool:
+        """Wait until a model may be asked; False when the deadline comes first."""
+        while not self.stop and self.clock() < self.deadline:
+            if _LOOKING.acquire(timeout=TURN_S):
+                try:
+                    if lasting(lambda: self._turn(own, key)):
+                        return True
+                    self.stop.wait(TURN_S * (0.5 + random()))  # noqa: S311 -- spreads replicas, guards nothing
+                finally:
+                    _LOOKING.release()
+        return False
+
+    def _turn(self, own: str, key: str) -> bool:
+        return self.store.take_turn(
+            own,
+            key=key,
+            namespace=self.namespace,
+            limits=self.limits,
+            now=self.clock(),
+            longest_s=self.longest_s + LATE_S,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A judge whose answers are kept."""
+
+    judge_: Judge
+    asking: Asking
+    key: str
+
+    def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> Judgement:
+        return self.asking.call(self.key, lambda: self.judge_.judge(evidence, comparison, rules, policy))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KeptFamily(_Kept):
+    """The same for a judge with others beside it."""
+
+    def named(self, model: str, within_s: float) -> Judge:
+        others = self.judge_
+        if not isinstance(others, Family):
+            raise TypeError(type(others).__name__)
+        return _Kept(judge_=others.named(model, within_s), asking=self.asking, key=f"{self.key}/{model}")
+
+
+def _refused(reason: str, hint: str) -> tuple[dict[str, Any], Judgement]:
+    return {"reason": reason, "hint": hint}, Judgement(opinion=_gap(reason, hint))
+
+
+def _gap(reason: str, hint: str = "") -> Gap:
+    return Gap(source=SourceKind.MODEL, what=MODEL, reason=reason, hint=hint)
