@@ -12,7 +12,7 @@ from collections.abc import Sequence
 USAGE = 2
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, program: str = "rollout-verdict") -> None:
     """Run a command and exit. Input that cannot be used ends in one line on stderr and exit code 2."""
     from rollout_verdict.cli.app import app
     from rollout_verdict.log_records import redact_records
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     redact_records(handler)
     logging.basicConfig(handlers=[handler], format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="rollout-verdict")
+        app(args=None if arguments is None else list(arguments), prog_name=program)
     except ValueError as error:
         from rollout_verdict.adapters.bundle import BundleError
         from rollout_verdict.cli.input import InputError
@@ -33,5 +33,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         if not isinstance(error, BundleError | InputError | SettingsError):
             raise
-        sys.stderr.write(f"rollout-verdict: {visible(' '.join(str(error).split()))}\n")
+        sys.stderr.write(f"{program}: {visible(' '.join(str(error).split()))}\n")
         raise SystemExit(USAGE) from None
+
+
+def kubectl_main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command as the kubectl plugin: usage texts name it the way people call it."""
+    main(arguments, program="kubectl rollout-verdict")
+
+
+def kubectl_complete(arguments: Sequence[str] | None = None) -> None:
+    """Print candidates for the last word of a command line, as kubectl asks a plugin for them."""
+    from rollout_verdict.cli.complete import complete
+
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    candidates = complete(words)
+    # Flags of kubectl's completion: 4, no names of files instead; 2, no space after what goes on, "rollout/".
+    directive = 6 if any(one.endswith("/") for one in candidates) else 4
+    sys.stdout.write("".join(f"{one}\n" for one in (*candidates, f":{directive}")))
