@@ -64,6 +64,7 @@ class DurableAnalyses:
             self._store,
             self._running,
             settings.keeping,
+            beat_s=settings.beat_s,
             take_over=_take_over,
             forget=DBOS.delete_workflows,
             clock=clock,

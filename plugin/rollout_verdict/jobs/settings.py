@@ -32,6 +32,7 @@ class JobSettings:
     analyses: int = 64  # at the same time in this process: each holds a thread and a few MiB of evidence
     judging: int = 2  # of them, compared at the same time: arithmetic, more would only keep those waiting who ask
     poll_s: float = 0.2  # how often the queue is looked at: a fifth of a second of waiting, for two cheap queries
+    beat_s: float = 5.0  # between two beats of the pulse; one that stops for six of them counts as dead
     bundle_bytes: int = 16 * MIB  # compressed; evidence is reduced already, a real one has tens of KiB
     limits: Limits = field(default_factory=Limits)
     keeping: Keeping = field(default_factory=Keeping)

@@ -21,8 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # a cancellation from another replica stops the model within this
 LATELY_S = 60.0  # how far back to look for cancellations; more than two clocks may differ
-BEAT_S = 5.0
-DEAD_AFTER = 6  # looks without a pulse, 30 s: longer than any pause of a living process, half of what is promised
+DEAD_AFTER = 6  # looks without a pulse, usually 30 s: longer than a living process pauses, half of what is promised
 TIDY_S = 300.0
 BATCH = 500  # analyses forgotten in one transaction
 
@@ -45,6 +44,7 @@ class Watch:
         running: Running,
         keeping: Keeping,
         *,
+        beat_s: float,
         take_over: Callable[[str], None],
         forget: Callable[[list[str]], None],
         clock: Callable[[], float] = time.time,
@@ -53,6 +53,7 @@ class Watch:
         self._store = store
         self._running = running
         self._keeping = keeping
+        self._beat_s = beat_s
         self._take_over = take_over
         self._forget = forget
         self._clock = clock
@@ -106,8 +107,8 @@ class Watch:
 
     def _run(self) -> None:
         due = {self.look: 0.0, self.beat: 0.0, self.tidy: time.monotonic() + TIDY_S}
-        every = {self.look: LOOK_S, self.beat: BEAT_S, self.tidy: TIDY_S}
-        while not self._done.wait(LOOK_S / 2):
+        every = {self.look: LOOK_S, self.beat: self._beat_s, self.tidy: TIDY_S}
+        while not self._done.wait(min(LOOK_S, self._beat_s) / 2):
             for work, moment in due.items():
                 if time.monotonic() >= moment:
                     due[work] = time.monotonic() + every[work]
