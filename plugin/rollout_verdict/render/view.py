@@ -87,7 +87,7 @@ def view(result: Result) -> dict[str, Any]:
         "rollout": result.evidence.rollout,
         "tone": TONES[result.verdict.decision],
         "word": WORDS[result.verdict.decision],
-        "row": _ROWS.get(result.verdict.row, ""),
+        "settled": _ROWS.get(result.verdict.row, ""),
         "told": {section.title: section for section in sections(result.evidence, result.comparison, result.verdict)},
         "ids": result.comparison.ids - {row.change.id for row in (*changed[MOST_LOGS:], *same[MOST_SAME:])},
         "checks": checks,
