@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rollout_verdict.adapters.gemini import GeminiJudge
+    from rollout_verdict.adapters.gemini.options import Options
     from rollout_verdict.adapters.kubernetes import KubernetesCluster
     from rollout_verdict.configuration import Configuration
     from rollout_verdict.jobs.durable import DurableAnalyses
+    from rollout_verdict.jobs.memory import RolloutMemory
     from rollout_verdict.jobs.running import Stop
     from rollout_verdict.jobs.settings import JobSettings
-    from rollout_verdict.jobs.work import Gather, Models, Notifier, Recall
+    from rollout_verdict.jobs.work import Gather, Models, Notifier, OnEnd, Recall
 
 
 def prompt_templates(settings: Settings) -> Templates:
@@ -42,8 +44,14 @@ def model_judge(settings: Settings) -> "GeminiJudge | None":
     """
     if not settings.model_configured:
         return None
-    from rollout_verdict.adapters.gemini import GeminiJudge, Options, load_prices
-    from rollout_verdict.adapters.gemini.options import Thinking
+    from rollout_verdict.adapters.gemini import GeminiJudge, load_prices
+
+    return GeminiJudge(prompt_templates(settings), model_options(settings), load_prices())
+
+
+def model_options(settings: Settings) -> "Options":
+    """Return how the model is asked. Raises SettingsError."""
+    from rollout_verdict.adapters.gemini.options import Options, Thinking
 
     given: dict[str, Any] = {
         "models": settings.models,
@@ -56,7 +64,7 @@ def model_judge(settings: Settings) -> "GeminiJudge | None":
         "location": settings.location or None,
     }
     try:
-        options = Options(
+        return Options(
             api_key="" if settings.vertex or settings.api_key is None else settings.api_key.reveal(),
             project=settings.project if settings.vertex else "",
             base_url=settings.base_url,
@@ -66,7 +74,6 @@ def model_judge(settings: Settings) -> "GeminiJudge | None":
         )
     except ValueError as error:  # its text names the setting, never its value
         raise SettingsError(f"{error}: correct the environment variable that sets it") from None
-    return GeminiJudge(prompt_templates(settings), options, load_prices())
 
 
 def recorded_judge(record: Record) -> Judge | None:
@@ -91,7 +98,8 @@ def analyses(
 ) -> "DurableAnalyses":
     """Return what keeps and runs analyses; to be launched, and closed before ``model`` is.
 
-    ``gather`` reads live targets; ``on_end`` hears of every end that this process brings about. Raises DatabaseError, SettingsError.
+    ``gather`` reads live targets; ``on_end`` hears of every end that this process brings about. Raises DatabaseError,
+    SettingsError.
     """
     from rollout_verdict.jobs.durable import DurableAnalyses
     from rollout_verdict.jobs.work import Parts
@@ -101,6 +109,16 @@ def analyses(
     if model is not None:
         given["models"] = _models(settings, model)
     return DurableAnalyses(jobs, Parts(gather=gather, notifiers=tuple(notifiers), redact=settings.redact, **given))
+
+
+def rollout_memory(settings: Settings, jobs: "JobSettings") -> "RolloutMemory":
+    """Return what remembers earlier verdicts and people's marks, in the database of the analyses.
+
+    To be handed to ``analyses`` as ``recall``, launched after them and closed after them. Raises DatabaseError.
+    """
+    from rollout_verdict.jobs.memory import RolloutMemory
+
+    return RolloutMemory(jobs.database.reveal(), settings.redact)
 
 
 def _models(settings: Settings, judge: "GeminiJudge") -> "Models":
