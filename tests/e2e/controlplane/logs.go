@@ -14,11 +14,11 @@ import (
 	"time"
 
 	core "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 	internalapi "k8s.io/cri-api/pkg/apis"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/cri-client/pkg/logs"
 	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
 )
 
 // log is a container's log file in the format of the container runtimes, which the kubelet's own reader reads.
@@ -86,7 +86,7 @@ func (n *node) serveLogs(certificates string) error {
 
 func (n *node) containerLogs(response http.ResponseWriter, request *http.Request) {
 	var options core.PodLogOptions
-	if err := scheme.ParameterCodec.DecodeParameters(request.URL.Query(), core.SchemeGroupVersion, &options); err != nil {
+	if err := legacyscheme.ParameterCodec.DecodeParameters(request.URL.Query(), core.SchemeGroupVersion, &options); err != nil {
 		http.Error(response, err.Error(), http.StatusBadRequest)
 		return
 	}

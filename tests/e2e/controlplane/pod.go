@@ -159,7 +159,7 @@ func (p *pod) status() core.PodStatus {
 	defer p.lock.Unlock()
 	status := core.PodStatus{
 		HostIP: "127.0.0.1", PodIP: p.address, PodIPs: []core.PodIP{{IP: p.address}},
-		StartTime: &meta.Time{Time: p.started}, QOSClass: core.PodQOSBurstable,
+		StartTime: &meta.Time{Time: p.started},
 	}
 	ready, done, failed := true, true, false
 	for _, c := range p.containers {

@@ -43,7 +43,7 @@ func startEtcd(dir string, port int) (stop func(), endpoint string, err error) {
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
-	config.LogLevel = "error"
+	config.LogLevel = "fatal"   // it tells its end as an error
 	config.UnsafeNoFsync = true // the state dies with the test
 	etcd, err := embed.StartEtcd(config)
 	if err != nil {
