@@ -281,6 +281,36 @@ def evaluate(
 
 
 @app.command()
+def serve(
+    *,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
+) -> None:
+    """Run the service: analyses over HTTP, for the plugin, for other systems and for people."""
+    from rollout_verdict.cli.serve import Door
+    from rollout_verdict.cli.serve import serve as run
+
+    run(Door(host=host, port=port))
+
+
+@app.command()
+def mcp(
+    *,
+    service: Annotated[
+        str, typer.Option(metavar="URL", envvar="ROLLOUT_VERDICT_SERVICE", help="Base address of the service.")
+    ] = "http://127.0.0.1:8080",
+    token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", envvar="ROLLOUT_VERDICT_TOKEN_FILE", help="File with a token, one line."),
+    ] = None,
+) -> None:
+    """Let an assistant read verdicts: an MCP server on standard input and output, read-only."""
+    from rollout_verdict.cli.mcp import run
+
+    run(service, token_file)
+
+
+@app.command()
 def version() -> None:
     """Print the version, and that of the prompt files."""
     from rollout_verdict import __version__

@@ -32,7 +32,7 @@ def checked(
     if address and not allowed(address, settings.allowed_addresses):
         raise UnusableError(
             "prometheus.address is not among the addresses the service may ask: leave it out to use the service's own, "
-            "or have its operator add it to ROLLOUT_VERDICT_ALLOWED_ADDRESSES"
+            "or have its operator add it to ROLLOUT_VERDICT_PROMETHEUS_ALLOWED"
         )
     kept = {key: value for key, value in config.items() if key in KEYS and key not in _NOT_KEPT and value is not None}
     return configuration, kept, warnings

@@ -21,6 +21,7 @@ class ServiceSettings:
 
     state_dir: Path
     token_file: Path | None = None  # None: tokens.toml in the state directory, made at the first start
+    session_key_file: Path | None = None  # None: session.key in the state directory, made at the first start
     public_url: str = ""  # base of links in measurements and messages; "" leaves them out
     allowed_addresses: tuple[str, ...] = ()
     body_bytes: int = MIB  # a measurement's configuration has some KiB
@@ -48,8 +49,9 @@ def read_service_settings(environment: Mapping[str, str]) -> ServiceSettings:
     | --- | --- |
     | ``ROLLOUT_VERDICT_STATE_DIR`` | folder of what outlives a restart; ``~/.local/state/rollout-verdict`` |
     | ``ROLLOUT_VERDICT_TOKENS`` | file that says who may do what (TOML); ``tokens.toml`` in the folder above |
+    | ``ROLLOUT_VERDICT_SESSION_KEY_FILE`` | file with the key that signs sessions; the same for all replicas |
     | ``ROLLOUT_VERDICT_URL`` | address of the service as people open it; links in messages begin with it |
-    | ``ROLLOUT_VERDICT_ALLOWED_ADDRESSES`` | base addresses that a template may name for Prometheus, by commas |
+    | ``ROLLOUT_VERDICT_PROMETHEUS_ALLOWED`` | base addresses that a template may name for Prometheus, by commas |
     | ``ROLLOUT_VERDICT_UPLOAD_MIB`` | size of an uploaded bundle at most |
     | ``ROLLOUT_VERDICT_READS_PER_MINUTE``, ``ROLLOUT_VERDICT_STARTS_PER_MINUTE`` | requests of one caller |
     | ``ROLLOUT_VERDICT_REUSE`` | how long a poll for the same canary gets the same verdict, "15m" |
@@ -58,13 +60,14 @@ def read_service_settings(environment: Mapping[str, str]) -> ServiceSettings:
     ours = "ROLLOUT_VERDICT_"
     tokens = env.get(f"{ours}TOKENS")
     url = env.get(f"{ours}URL", "")
-    allowed = [one.strip() for one in env.get(f"{ours}ALLOWED_ADDRESSES", "").split(",") if one.strip()]
+    allowed = [one.strip() for one in env.get(f"{ours}PROMETHEUS_ALLOWED", "").split(",") if one.strip()]
     default = ServiceSettings(state_dir=Path())
     return ServiceSettings(
         state_dir=state_dir(env),
         token_file=Path(tokens) if tokens else None,
+        session_key_file=Path(key_file) if (key_file := env.get(f"{ours}SESSION_KEY_FILE")) else None,
         public_url=_address(f"{ours}URL", url) if url else "",
-        allowed_addresses=tuple(_address(f"{ours}ALLOWED_ADDRESSES", one) for one in allowed),
+        allowed_addresses=tuple(_address(f"{ours}PROMETHEUS_ALLOWED", one) for one in allowed),
         upload_bytes=_count(env, f"{ours}UPLOAD_MIB", default.upload_bytes // MIB) * MIB,
         reads_per_minute=_count(env, f"{ours}READS_PER_MINUTE", default.reads_per_minute),
         starts_per_minute=_count(env, f"{ours}STARTS_PER_MINUTE", default.starts_per_minute),

@@ -1,0 +1,34 @@
+"""``rollout-verdict mcp``: verdicts for assistants that speak the Model Context Protocol, read-only, over stdio."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from rollout_verdict.cli.input import InputError
+
+TOKEN_BYTES = 16_384
+
+
+def run(service: str, token_file: Path | None) -> None:
+    """Serve until standard input ends. Raises InputError."""
+    if find_spec("mcp") is None:
+        raise InputError("mcp needs mcp: pip install 'rollout-verdict[mcp]'")
+    from rollout_verdict.service.mcp_server import Reader, server
+
+    token(token_file)  # read once now, so that a wrong file is told before an assistant waits for it
+    reader = Reader(service.rstrip("/"), lambda: token(token_file))
+    try:
+        server(reader).run("stdio")
+    finally:
+        reader.close()
+
+
+def token(token_file: Path | None) -> str:
+    """Return the token in a file, "" without one. Raises InputError."""
+    if token_file is None:
+        return ""
+    try:
+        with token_file.open("rb") as stream:
+            return stream.read(TOKEN_BYTES).decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise InputError(f"--token-file {token_file}: cannot be read ({why})") from error

@@ -1,0 +1,203 @@
+"""``rollout-verdict serve``: the service from the environment, until it is told to stop."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rollout_verdict.cli.input import InputError
+from rollout_verdict.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from rollout_verdict.service.auth import Authenticator
+    from rollout_verdict.service.services import Services
+    from rollout_verdict.service.settings import ServiceSettings
+    from rollout_verdict.service.tokens import TokenFile
+
+_LOG = logging.getLogger(__name__)
+
+NEEDED = ("dbos", "limits", "prometheus_client", "python_multipart", "structlog", "uvicorn")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+KEY_FILE = "session.key"
+KEY_BYTES = 32
+STOP_S = 20.0  # for requests that are under way; less than the 30 s that Kubernetes leaves a pod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Where to listen."""
+
+    host: str
+    port: int
+
+
+def serve(door: Door) -> None:
+    """Run the service until it is told to stop. Raises InputError, SettingsError."""
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise InputError(f"serve needs {', '.join(missing)}: pip install 'rollout-verdict[service]'")
+    import uvicorn
+
+    from rollout_verdict.service.app import create_app
+    from rollout_verdict.service.logs import configure_logs
+
+    settings = read_settings(os.environ)
+    with _services(settings) as (services, link):
+        if link is not None:
+            sys.stderr.write(link(door))
+            sys.stderr.flush()
+        configure_logs(os.environ.get("LOG_LEVEL", "INFO").upper(), settings.redact)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(services),
+                host=door.host,
+                port=door.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=int(STOP_S),
+                h11_max_incomplete_event_size=65_536,  # of headers; a service account token has a KiB
+                lifespan="off",
+            )
+        )
+        server.run()
+
+
+@contextmanager
+def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], str] | None]]":
+    """Give everything behind the door, and the words of the first start, None on all others."""
+    from rollout_verdict import __version__, wiring
+    from rollout_verdict.jobs.analysis import UnavailableError
+    from rollout_verdict.jobs.database import DatabaseError
+    from rollout_verdict.jobs.settings import read_job_settings
+    from rollout_verdict.service.auth import Authenticator
+    from rollout_verdict.service.counting import Ends, watch
+    from rollout_verdict.service.live import Live
+    from rollout_verdict.service.metrics import Metrics
+    from rollout_verdict.service.rates import Rates
+    from rollout_verdict.service.review import reviewer_in_cluster
+    from rollout_verdict.service.services import About, Services, utc_now
+    from rollout_verdict.service.settings import read_service_settings
+    from rollout_verdict.service.tracing import tracer
+
+    found = read_service_settings(os.environ)
+    jobs = read_job_settings(os.environ, found.state_dir)
+    found.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tokens, owner = _tokens(found)
+    metrics, rates = Metrics(), Rates(found)
+    with ExitStack() as stack:
+        model = wiring.model_judge(settings)
+        if model is not None:
+            stack.callback(_close, model.close)
+        live = Live(wiring.live_cluster, lambda _: None, metrics)
+        stack.callback(live.close)
+        traces = tracer(os.environ)
+        if traces is not None:
+            stack.callback(traces.close)
+        ends = Ends(metrics, traces)
+        try:
+            analyses = wiring.analyses(settings, jobs, live, model=model, on_end=ends)
+            stack.callback(analyses.close)
+            ends.analyses = analyses
+            analyses.launch()
+        except (DatabaseError, UnavailableError) as error:
+            raise InputError(str(error)) from error
+        watch(metrics, analyses)
+        reviewer = reviewer_in_cluster(os.environ)
+        if reviewer is not None:
+            stack.callback(reviewer.close)
+        auth = Authenticator(
+            tokens.grants,
+            rates,
+            clock=utc_now,
+            session_s=found.session_s,
+            session_key=_session_key(found),
+            reviewer=reviewer,
+            problem=lambda: tokens.problem,
+        )
+        about = About(
+            version=__version__,
+            model=_first_model(settings),
+            prompt_digest=wiring.prompt_templates(settings).digest,
+        )
+        services = Services(
+            analyses=analyses,
+            auth=auth,
+            rates=rates,
+            settings=found,
+            metrics=metrics,
+            about=about,
+            ready=analyses.ready,
+        )
+        yield services, _first_start(auth, owner, tokens.path) if owner else None
+
+
+def _tokens(found: "ServiceSettings") -> "tuple[TokenFile, str]":
+    """Return the token file, and its token when it was made just now, "" when it was there."""
+    from rollout_verdict.service.tokens import TokenFile, TokenFileError, make_token_file
+
+    path = found.token_file or found.state_dir / "tokens.toml"
+    owner = ""
+    if found.token_file is None:
+        with suppress(FileExistsError):
+            owner = make_token_file(path)
+    tokens = TokenFile(path)
+    try:
+        tokens.load()
+    except TokenFileError as error:
+        raise InputError(f"{path}: {error}") from error
+    return tokens, owner
+
+
+def _session_key(found: "ServiceSettings") -> bytes:
+    """Return the key that signs sessions, made at the first start. Raises InputError."""
+    import secrets
+
+    from rollout_verdict.service.tokens import private_file
+
+    path = found.session_key_file or found.state_dir / KEY_FILE
+    if found.session_key_file is None:
+        with suppress(FileExistsError):
+            private_file(path, secrets.token_hex(KEY_BYTES).encode())
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(key) < KEY_BYTES:
+        raise InputError(f"{path}: expected a key of at least {KEY_BYTES} bytes, for instance openssl rand -hex 32")
+    return key
+
+
+def _first_start(auth: "Authenticator", owner: str, path: Path) -> Callable[[Door], str]:
+    code = auth.make_code(owner)
+
+    def words(door: Door) -> str:
+        host = door.host if door.host in LOOPBACK else "127.0.0.1"
+        host = f"[{host}]" if ":" in host else host
+        return (
+            "rollout-verdict: the first start made a token that may do everything, readable by you alone:\n"
+            f"  {path}\n"
+            "Open this link to log your browser in; it works once, and for 15 minutes:\n"
+            f"  http://{host}:{door.port}/login?code={code}\n"
+        )
+
+    return words
+
+
+def _first_model(settings: Settings) -> str:
+    """Return the name of the model that is asked first, "" when none is."""
+    if not settings.model_configured:
+        return ""
+    from rollout_verdict.adapters.gemini.options import Options
+
+    usual: Any = next(field.default for field in fields(Options) if field.name == "models")
+    return str((settings.models or usual)[0])
+
+
+def _close(close: Callable[[], object]) -> None:
+    with suppress(TimeoutError):  # a connection that will not close ends with the process
+        close()
