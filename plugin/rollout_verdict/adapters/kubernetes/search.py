@@ -70,7 +70,7 @@ class Search:
         if kind is TargetKind.EXPERIMENT:
             rollout, gaps = self._owner_of(workload)
             uids += [text_of(rollout, "metadata", "uid")]
-            gaps += self._list(rollout or workload, uids)
+            gaps += self._list(workload, uids)
             plan = plan_experiment(workload, self.replica_sets or [], rollout)
         else:
             gaps = self._list(workload, uids)
