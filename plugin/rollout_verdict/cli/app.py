@@ -204,6 +204,46 @@ def explain(
 
 
 @app.command()
+def doctor(
+    *,
+    namespace: NamespaceOption = "",
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
+    request_timeout: Annotated[
+        float, typer.Option(parser=_seconds, metavar="DURATION", help="How long an answer may take, as 5s.")
+    ] = 10.0,
+    prometheus: PrometheusOption = "",
+    ask_model: Annotated[
+        bool, typer.Option("--ask-model", help="Ask the model a few words, to see it answer.")
+    ] = False,
+    output: Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="Form of the result.")] = "text",
+) -> None:
+    """Check what live verdicts need: cluster, permissions, Argo Rollouts, Prometheus, model; say what to do."""
+    import os
+
+    from rollout_verdict.cli.doctor import Patient, as_json, as_text, checks, healthy
+    from rollout_verdict.settings import read_settings
+
+    patient = Patient(
+        namespace=namespace,
+        kubeconfig=kubeconfig,
+        context=context,
+        prometheus=prometheus,
+        ask_model=ask_model,
+        answer_s=request_timeout,
+    )
+    found = []
+    for check in checks(patient, lambda: read_settings(os.environ)):
+        found.append(check)
+        if output == "text":
+            sys.stdout.write(as_text(check))
+            sys.stdout.flush()
+    if output == "json":
+        sys.stdout.write(as_json(found))
+    raise typer.Exit(0 if healthy(found) else 1)
+
+
+@app.command()
 def prompt(
     bundle: Bundle,
     *,

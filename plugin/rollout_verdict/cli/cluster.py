@@ -25,17 +25,28 @@ if TYPE_CHECKING:
 
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 ANSWER_BYTES = 4 << 20  # the list of a large group's resources has some 100 KB
-# What live evidence asks for, each with what it is for. docs/rbac.yaml allows exactly this.
-READS: tuple[tuple[str, Resource, str], ...] = (
-    ("get", KINDS[TargetKind.ROLLOUT], "who is stable and who is canary"),
-    ("get", KINDS[TargetKind.ANALYSIS_RUN], "analyses named by their run"),
-    ("get", KINDS[TargetKind.EXPERIMENT], "the sides of an experiment"),
-    ("get", KINDS[TargetKind.DEPLOYMENT], "plain Deployments"),
-    ("list", REPLICA_SETS, "what changed between the versions"),
-    ("list", PODS, "the pods of both sides and how they fare"),
-    ("get", LOG, "what they log"),
-    ("list", EVENTS, "why a pod does not start"),
-    ("list", POD_METRICS, "what the pods use"),
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Something that live evidence asks for, and what for. Without what is not ``needed`` there are verdicts, too."""
+
+    verb: str
+    resource: Resource
+    purpose: str
+    needed: bool = True
+
+
+READS = (  # docs/rbac.yaml allows exactly this
+    Read("get", KINDS[TargetKind.ROLLOUT], "who is stable and who is canary"),
+    Read("get", KINDS[TargetKind.ANALYSIS_RUN], "analyses named by their run"),
+    Read("get", KINDS[TargetKind.EXPERIMENT], "the sides of an experiment", needed=False),
+    Read("get", KINDS[TargetKind.DEPLOYMENT], "plain Deployments", needed=False),
+    Read("list", REPLICA_SETS, "what changed between the versions"),
+    Read("list", PODS, "the pods of both sides and how they fare"),
+    Read("get", LOG, "what they log"),
+    Read("list", EVENTS, "why a pod does not start"),
+    Read("list", POD_METRICS, "what the pods use", needed=False),
 )
 
 

@@ -161,6 +161,7 @@ def document(result: Result, output: str) -> str:
 
 
 def _seen(result: Result) -> object:
-    """Return what makes two reports worth showing apart."""
+    """Return what makes two reports worth showing apart: not the numbers, which are others each time."""
     verdict = result.verdict
-    return (verdict.decision, verdict.reason, tuple(gap.what for gap in verdict.gaps))
+    codes = {finding.code for opinion in verdict.opinions for finding in opinion.findings}
+    return verdict.decision, sorted(codes), sorted({gap.what for gap in verdict.gaps})

@@ -72,7 +72,7 @@ def _tell(cluster: Cluster, place: Place, version: Version, pod: Mapping[str, An
 def _write(cluster: Cluster, place: Place, version: Version, pod: Mapping[str, Any]) -> None:
     """Write the logs of a pod's containers."""
     name, namespace = pod["metadata"]["name"], place.namespace
-    start = place.now - timedelta(seconds=min(version.age_s, 3600.0))
+    start = place.now - timedelta(seconds=min(version.age_s, 1800.0))
     chance = random.Random(name)
     text = logs.stamped(version.lines(chance, start, place.now))
     if version.fares in ("crash-loop", "out-of-memory"):
