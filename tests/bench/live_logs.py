@@ -8,7 +8,6 @@ number of streams and the same bytes, in one interleaved run: ratios hold, absol
 import argparse
 import multiprocessing
 import random
-import resource
 import socket
 import statistics
 import subprocess
@@ -29,7 +28,7 @@ from rollout_verdict.core.target import Gathering, Scope, Sides
 from rollout_verdict.core.values import Pair, RolloutRef, Window
 
 PODS, SIZE, ROUNDS = 50, 4_000_000, 3
-WORDS = "order cart payment user session cache stock price route ticket invoice worker queue batch shard index".split()
+WORDS = ("order", "cart", "payment", "user", "session", "cache", "stock", "price", "route", "ticket", "worker", "batch")
 END = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
 NEVER = 1e9
 

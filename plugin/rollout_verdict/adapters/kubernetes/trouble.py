@@ -124,8 +124,9 @@ def unreached(error: BaseException) -> ApiError:
     chain = _chain(error)
     certificate = next((one for one in chain if isinstance(one, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
+        why = one_line(str(getattr(certificate, "verify_message", "") or "it does not verify"))
         return ApiError(
-            f"the API server's certificate is not trusted: {one_line(certificate.verify_message)}",
+            f"the API server's certificate is not trusted: {why}",
             "check certificate-authority-data and the server's name in the kubeconfig",
         )
     firewall = "check the address in the kubeconfig, and that no firewall, VPN or network policy is in the way"
