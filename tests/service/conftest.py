@@ -127,5 +127,3 @@ def served(services):
         server.should_exit = True
         thread.join(20)
         listening.close()
-
-

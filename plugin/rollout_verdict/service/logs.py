@@ -19,8 +19,8 @@ def configure_logs(level: str = "INFO", redact: Sequence[tuple[str, str]] = ()) 
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        _exception,
         structlog.stdlib.ExtraAdder(),
+        _exception,
     ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -46,7 +46,8 @@ def configure_logs(level: str = "INFO", redact: Sequence[tuple[str, str]] = ()) 
 
 
 def _exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Put in the text of an exception, which the redacting filter has made plain."""
+    """Put in the text of an exception, which the redacting filter has made plain; drop what is for terminals."""
+    event.pop("color_message", None)
     record = event.get("_record")
     if record is not None and record.exc_text:
         event["exception"] = record.exc_text

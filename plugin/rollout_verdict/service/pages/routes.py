@@ -189,6 +189,8 @@ def _doing(routes: APIRouter, services: Services) -> None:
             analysis, _ = await run_in_threadpool(begin, services, replace(asked, config=config), principal)
         except UnusableError as error:
             return _form(request, services, error.message, fields, status=422)
+        finally:
+            await form.close()
         return _to(request, analysis)
 
     @routes.post("/analyses/start")
