@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout_verdict.settings import Secret, Settings, SettingsError, read_settings
+from rollout_verdict.settings import PrometheusSettings, Secret, Settings, SettingsError, read_settings
 
 KEY = "k" * 39
 
@@ -58,6 +58,68 @@ def test_every_variable_is_read():
         redact=(("ticket", "TKT-[0-9]+=x"), ("badge", "B\\d{4}")),
     )
     assert settings.model_configured
+
+
+def test_where_metrics_are_asked_for():
+    """Every variable of Prometheus is read; what headers hold does not show."""
+    ours = "ROLLOUT_VERDICT_PROMETHEUS"
+    settings = read_settings(
+        {
+            ours: "https://mimir.example:8443/prometheus/",
+            f"{ours}_ALLOWED": "http://thanos.monitoring:9090, https://vm.example/select/0/prometheus",
+            f"{ours}_USERNAME": "reader",
+            f"{ours}_PASSWORD_FILE": "/run/password",
+            f"{ours}_HEADERS": "X-Scope-OrgID: shop\n X-Key:  very-secret ",
+            f"{ours}_CA_FILE": "/run/ca.pem",
+            f"{ours}_CERT_FILE": "/run/tls.crt",
+            f"{ours}_KEY_FILE": "/run/tls.key",
+            f"{ours}_SKIP_VERIFY": "true",
+            f"{ours}_TIMEOUT": "5s",
+            f"{ours}_PRESETS": "nginx, kubernetes",
+        }
+    ).prometheus
+    assert settings == PrometheusSettings(
+        address="https://mimir.example:8443/prometheus",
+        allowed=("http://thanos.monitoring:9090", "https://vm.example/select/0/prometheus"),
+        username="reader",
+        password_file="/run/password",
+        headers=(("X-Scope-OrgID", Secret("shop")), ("X-Key", Secret("very-secret"))),
+        ca_file="/run/ca.pem",
+        cert_file="/run/tls.crt",
+        key_file="/run/tls.key",
+        skip_verify=True,
+        timeout_s=5.0,
+        presets=("nginx", "kubernetes"),
+    )
+    assert "very-secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"": "prometheus:9090"}, "ROLLOUT_VERDICT_PROMETHEUS:"),
+        ({"": "http://me:very-secret@prometheus:9090"}, "ROLLOUT_VERDICT_PROMETHEUS:"),
+        ({"": "http://prometheus:9090/?token=very-secret"}, "ROLLOUT_VERDICT_PROMETHEUS:"),
+        ({"": "http://prometheus:very-secret"}, "ROLLOUT_VERDICT_PROMETHEUS:"),
+        ({"_ALLOWED": "http://a:1,ftp://very-secret"}, "ROLLOUT_VERDICT_PROMETHEUS_ALLOWED:"),
+        ({"_HEADERS": "X-Key very-secret"}, "ROLLOUT_VERDICT_PROMETHEUS_HEADERS:"),
+        ({"_HEADERS": "X Key: very-secret"}, "ROLLOUT_VERDICT_PROMETHEUS_HEADERS:"),
+        ({"_HEADERS": "X-Key: very-secret\u00e9"}, "ROLLOUT_VERDICT_PROMETHEUS_HEADERS:"),
+        ({"_HEADERS": "X-Key:"}, "ROLLOUT_VERDICT_PROMETHEUS_HEADERS:"),
+        ({"_SKIP_VERIFY": "maybe"}, "ROLLOUT_VERDICT_PROMETHEUS_SKIP_VERIFY:"),
+        ({"_TIMEOUT": "soon"}, "ROLLOUT_VERDICT_PROMETHEUS_TIMEOUT:"),
+        ({"_PRESETS": "nginx,,istio"}, "ROLLOUT_VERDICT_PROMETHEUS_PRESETS:"),
+        ({"_PASSWORD_FILE": "/x"}, "ROLLOUT_VERDICT_PROMETHEUS_USERNAME is not"),
+        ({"_KEY_FILE": "/x"}, "ROLLOUT_VERDICT_PROMETHEUS_CERT_FILE is not"),
+        ({"_TOKEN_FILE": "/x", "_USERNAME": "me"}, "two ways to sign in"),
+    ],
+)
+def test_a_wrong_setting_of_prometheus_is_named_and_not_shown(given, named):
+    """The text names the variable; an address or a header may hold a secret and is not quoted."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings({f"ROLLOUT_VERDICT_PROMETHEUS{name}": value for name, value in given.items()})
+    assert named in str(caught.value)
+    assert "very-secret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_an_empty_variable_is_not_set():

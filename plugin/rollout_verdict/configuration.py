@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
+from rollout_verdict.adapters.prometheus import placeholders
+from rollout_verdict.adapters.prometheus.catalogue import names as preset_names
+from rollout_verdict.adapters.prometheus.options import AUTO
 from rollout_verdict.core.logs.judge import LogPolicy
 from rollout_verdict.core.metrics.judge import MetricPolicy
 from rollout_verdict.core.pods import PodPolicy
@@ -104,13 +107,25 @@ class _Model(BaseModel):
     )
 
 
+def _query(text: str) -> str:
+    placeholders.check(text)
+    return text
+
+
+def _preset(name: str) -> str:
+    known = (AUTO, *preset_names())
+    if name not in known:
+        raise ValueError(f"one of {', '.join(known)}")
+    return name
+
+
 class Query(_Model):
     """A PromQL query of the operator's own."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     """What the metric is called in the report."""
-    query: Annotated[str, Field(min_length=1, max_length=8192)]
-    """PromQL that yields one series a pod."""
+    query: Annotated[str, Field(min_length=1, max_length=8192), AfterValidator(_query)]
+    """PromQL that yields one series a pod, or one for the side. Placeholders such as ${pods}: see prometheus.md."""
     direction: Annotated[str, Field(pattern="^(higher_is_worse|lower_is_worse|neutral)$")] = "higher_is_worse"
     """Which way the metric gets worse: higher_is_worse, lower_is_worse or neutral."""
     unit: Annotated[str, Field(max_length=40)] = ""
@@ -124,8 +139,10 @@ class Prometheus(_Model):
     """Base address of the Prometheus HTTP interface; the service's own setting when empty."""
     queries: Annotated[tuple[Query, ...], Field(max_length=50)] = ()
     """Queries beside the presets."""
-    presets: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
-    """Names of query sets to use; those that find data when empty."""
+    presets: Annotated[tuple[Annotated[Name, AfterValidator(_preset)], ...], Field(max_length=50)] = ()
+    """Names of query sets to use, see prometheus.md; those that find data when empty, or with auto."""
+    minimum_requests: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 100
+    """Requests that a side needs in the window before a preset's failures and durations are judged."""
 
 
 class Containers(_Model):

@@ -4,10 +4,12 @@ Names that vendors define keep their names; ours begin with ``ROLLOUT_VERDICT_``
 counts as not set, the way Kubernetes manifests leave them.
 """
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from rollout_verdict.durations import parse_duration
 
@@ -15,6 +17,7 @@ T = TypeVar("T")
 
 KEY_BYTES = 16_384  # a key has some forty; a file beyond this is something else
 THINKING = ("LOW", "MEDIUM", "HIGH")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -45,6 +48,27 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusSettings:
+    """Where metrics are asked for. Paths name files; ``headers`` may hold secrets, such as a tenant's key.
+
+    ``allowed`` are further addresses that a template may name; credentials and headers never go there.
+    """
+
+    address: str = ""
+    allowed: tuple[str, ...] = ()
+    token_file: str = ""
+    username: str = ""
+    password_file: str = ""
+    headers: tuple[tuple[str, Secret], ...] = ()
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    skip_verify: bool = False
+    timeout_s: float | None = None
+    presets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Settings of the process. None means that the variable is not set, so that the default of the user applies.
 
@@ -69,6 +93,7 @@ class Settings:
     prompt_tokens: int | None = None
     prompt_version: str = ""
     redact: tuple[tuple[str, str], ...] = ()
+    prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
 
     @property
     def model_configured(self) -> bool:
@@ -95,6 +120,16 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     | ``ROLLOUT_VERDICT_MEASUREMENT_TOKENS`` | of all calls of one measurement together |
     | ``ROLLOUT_VERDICT_PROMPT_VERSION`` | version of the prompt files, "v1"; the newest when not set |
     | ``ROLLOUT_VERDICT_REDACT`` | secrets of one's own: one ``kind=regular expression`` a line |
+    | ``ROLLOUT_VERDICT_PROMETHEUS`` | base address of Prometheus or of what speaks its API |
+    | ``ROLLOUT_VERDICT_PROMETHEUS_ALLOWED`` | further addresses that a template may name, by commas |
+    | ``ROLLOUT_VERDICT_PROMETHEUS_TOKEN_FILE`` | file with a bearer token for it |
+    | ``ROLLOUT_VERDICT_PROMETHEUS_USERNAME``, ``ROLLOUT_VERDICT_PROMETHEUS_PASSWORD_FILE`` | for basic authentication |
+    | ``ROLLOUT_VERDICT_PROMETHEUS_HEADERS`` | further headers, one ``Name: value`` a line |
+    | ``ROLLOUT_VERDICT_PROMETHEUS_CA_FILE`` | authorities that its certificate may be signed by (PEM) |
+    | ``ROLLOUT_VERDICT_PROMETHEUS_CERT_FILE``, ``ROLLOUT_VERDICT_PROMETHEUS_KEY_FILE`` | client certificate (PEM) |
+    | ``ROLLOUT_VERDICT_PROMETHEUS_SKIP_VERIFY`` | true: any certificate will do |
+    | ``ROLLOUT_VERDICT_PROMETHEUS_TIMEOUT`` | of one request, "10s" |
+    | ``ROLLOUT_VERDICT_PROMETHEUS_PRESETS`` | presets to use where a template names none, by commas; ``auto`` |
     """
     env = {name: value.strip() for name, value in environment.items() if value.strip()}
     key, source = _key(env)
@@ -124,6 +159,30 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         prompt_tokens=_parsed(env, f"{ours}PROMPT_TOKENS", _count, count),
         prompt_version=env.get(f"{ours}PROMPT_VERSION", ""),
         redact=_parsed(env, f"{ours}REDACT", _patterns, "lines of the form kind=regular expression") or (),
+        prometheus=_prometheus(env),
+    )
+
+
+def _prometheus(env: Mapping[str, str]) -> PrometheusSettings:
+    ours = "ROLLOUT_VERDICT_PROMETHEUS"
+    for name, other in (("PASSWORD_FILE", "USERNAME"), ("KEY_FILE", "CERT_FILE")):
+        if f"{ours}_{name}" in env and f"{ours}_{other}" not in env:
+            raise SettingsError(f"{ours}_{name} is set, but {ours}_{other} is not: set it, too, or unset the first")
+    if f"{ours}_TOKEN_FILE" in env and f"{ours}_USERNAME" in env:
+        raise SettingsError(f"{ours}_TOKEN_FILE and {ours}_USERNAME are two ways to sign in: unset one of them")
+    paths = {
+        name: env.get(f"{ours}_{name.upper()}", "")
+        for name in ("token_file", "username", "password_file", "ca_file", "cert_file", "key_file")
+    }
+    form, bare = "addresses of the form http(s)://HOST[:PORT][/PATH]", "without user, query or fragment"
+    return PrometheusSettings(
+        **paths,
+        address=_hidden(env, ours, _base, f"one of the {form}, {bare}") or "",
+        allowed=_hidden(env, f"{ours}_ALLOWED", _bases, f"{form}, {bare}, separated by commas") or (),
+        headers=_hidden(env, f"{ours}_HEADERS", _headers, "lines of the form Name: value") or (),
+        skip_verify=_parsed(env, f"{ours}_SKIP_VERIFY", _flag, "true or false") is True,
+        timeout_s=_parsed(env, f"{ours}_TIMEOUT", _seconds, "a duration such as 10s"),
+        presets=_parsed(env, f"{ours}_PRESETS", _names, "names of presets separated by commas") or (),
     )
 
 
@@ -156,6 +215,16 @@ def _parsed(env: Mapping[str, str], name: str, parse: Callable[[str], T], expect
     except ValueError:
         shown = env[name][:40]
         raise SettingsError(f"{name}: expected {expected}, got {shown!r}: correct it or unset it") from None
+
+
+def _hidden(env: Mapping[str, str], name: str, parse: Callable[[str], T], expected: str) -> T | None:
+    """Parse a setting that may hold a secret: it is not shown when it is wrong."""
+    if name not in env:
+        return None
+    try:
+        return parse(env[name])
+    except ValueError:
+        raise SettingsError(f"{name}: expected {expected}: correct it or unset it") from None
 
 
 def _flag(text: str) -> bool:
@@ -194,6 +263,26 @@ def _url(text: str) -> str:
     if not text.lower().startswith(("http://", "https://")):
         raise ValueError(text)
     return text
+
+
+def _base(text: str) -> str:
+    parts = urlsplit(_url(text))
+    if not parts.hostname or parts.port == 0 or parts.username is not None or parts.query or parts.fragment:
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
+def _bases(text: str) -> tuple[str, ...]:
+    return tuple(_base(one) for one in _names(text))
+
+
+def _headers(text: str) -> tuple[tuple[str, Secret], ...]:
+    """Return the headers of lines as HTTP has them; names are tokens (RFC 9110, 5.1), values printable ASCII."""
+    pairs = [line.strip().partition(":") for line in text.splitlines() if line.strip()]
+    for name, colon, value in pairs:
+        if not (colon and _TOKEN.fullmatch(name) and value.strip() and value.strip().isascii() and value.isprintable()):
+            raise ValueError(text)
+    return tuple((name, Secret(value.strip())) for name, _, value in pairs)
 
 
 def _patterns(text: str) -> tuple[tuple[str, str], ...]:

@@ -273,8 +273,9 @@ def _detail_parts(reading: Reading, chosen: Pair[Selection], span: Span) -> list
         there = [metric for metric in metrics_of(latency) if metric in reading.given]
         if there and (latency.kind == "gauges" or len(there) == len(metrics_of(latency))):
             only = variant.only if latency.only is None else latency.only
-            vector = shapes.counted(there[0], chosen.canary, span.seconds, only)
-            parts.append(shapes.marked(f"max by (le) ({vector})", f"latency {index}"))
+            named = there if latency.kind == "gauges" else there[:1]
+            vectors = " or ".join(shapes.counted(metric, chosen.canary, span.seconds, only) for metric in named)
+            parts.append(shapes.marked(f"max by (le) ({vectors})", f"latency {index}"))
     if variant.reading == "either":
         for function in ("changes", "resets"):
             what = shapes.picked(variant.counter, chosen.stable.matchers, variant.only)
