@@ -18,7 +18,7 @@ DEBIAN = Path("/usr/lib/postgresql")
 
 
 class Postgres:
-    """A server that can be stopped and started again. Use as a context manager; ``folder`` becomes its home.
+    """A server that can be stopped and started again. Use as a context manager; ``folder``, in a folder of one's own, becomes its home.
 
     PostgreSQL refuses to run as root; there, it runs as the user that Debian's package makes, or as nobody.
     """
@@ -36,12 +36,12 @@ class Postgres:
         """Return the address of a database on it."""
         return f"postgresql://app@127.0.0.1:{self.port}/{database}"
 
-    def create(self, database: str) -> str:
-        """Make a database and return its address."""
+    def create(self, database: str, template: str = "template1") -> str:
+        """Make a database, as a copy of another one, and return its address."""
         import psycopg
 
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f'create database "{database}"')
+            connection.execute(f'create database "{database}" template "{template}"')
         return self.url(database)
 
     def start(self) -> None:
@@ -81,9 +81,7 @@ class Postgres:
         self._home.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
             os.chown(self._home, self._user, -1)
-            for parent in self._home.parents:  # pytest makes folders that only their owner may enter
-                if parent.stat().st_uid == os.getuid() and parent != Path("/"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
+            self._home.parent.chmod(0o711)  # temporary folders may be entered by their owner alone
         subprocess.run(
             [_program("initdb"), "-D", str(self._data), "-A", "trust", "-U", "app", "-E", "UTF8", "--no-sync"],
             check=True,
