@@ -9,12 +9,13 @@ from rollout_verdict.core.result import Record
 from rollout_verdict.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rollout_verdict.adapters.gemini import GeminiJudge
     from rollout_verdict.adapters.gemini.options import Options
     from rollout_verdict.adapters.kubernetes import KubernetesCluster
     from rollout_verdict.configuration import Configuration
+    from rollout_verdict.core.ports import Metrics
     from rollout_verdict.jobs.durable import DurableAnalyses
     from rollout_verdict.jobs.memory import RolloutMemory
     from rollout_verdict.jobs.running import Stop
@@ -153,3 +154,49 @@ def live_cluster(
         return KubernetesCluster(connect(kubeconfig, context), patience=patience)
     except ConnectionSettingsError as error:
         raise SettingsError(str(error)) from None
+
+
+def live_metrics(settings: Settings, address: str = "") -> "Callable[[Configuration], Metrics | None]":
+    """Return what gives a measurement its source of metrics, None where neither settings nor template name an address.
+
+    One for the process: it remembers for some minutes what a server has. ``address`` is what a person says in place of
+    the settings' address; credentials go there.
+    """
+    from rollout_verdict.adapters.prometheus.collect import Prometheus
+    from rollout_verdict.adapters.prometheus.memory import Memory
+    from rollout_verdict.adapters.prometheus.options import OwnQuery, Server, Wanted
+    from rollout_verdict.core.evidence import Direction
+
+    given = settings.prometheus
+    server = Server(
+        address=address or given.address,
+        allowed=given.allowed,
+        token_file=given.token_file,
+        username=given.username,
+        password_file=given.password_file,
+        headers=tuple((name, value.reveal()) for name, value in given.headers),
+        ca_file=given.ca_file,
+        cert_file=given.cert_file,
+        key_file=given.key_file,
+        skip_verify=given.skip_verify,
+        timeout_s=given.timeout_s or Server().timeout_s,
+    )
+    memory = Memory()
+
+    def source(configuration: "Configuration") -> "Metrics | None":
+        told = configuration.prometheus
+        if not (server.address or told.address):
+            return None
+        queries = tuple(
+            OwnQuery(name=one.name, query=one.query, direction=Direction(one.direction), unit=one.unit)
+            for one in told.queries
+        )
+        wanted = Wanted(
+            address=told.address,
+            presets=told.presets or given.presets,
+            queries=queries,
+            min_requests=told.minimum_requests,
+        )
+        return Prometheus(server=server, wanted=wanted, memory=memory)
+
+    return source
