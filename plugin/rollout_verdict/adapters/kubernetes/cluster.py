@@ -12,8 +12,10 @@ from rollout_verdict.adapters.kubernetes.client import Api, Patience
 from rollout_verdict.adapters.kubernetes.events import read_events
 from rollout_verdict.adapters.kubernetes.logs import LogLimits, read_logs
 from rollout_verdict.adapters.kubernetes.sides import find_sides
+from rollout_verdict.adapters.kubernetes.trouble import one_line
 from rollout_verdict.adapters.kubernetes.usage import read_usage
 from rollout_verdict.core.evidence import KubernetesEvidence, LogEvidence
+from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.target import Gathering, Sides, Target
 from rollout_verdict.core.values import Gap
 
@@ -92,9 +94,9 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
     # One retry layer, ours; and a redirect is not followed, since it would take the token elsewhere.
     configuration.retries = False
     configuration.connection_pool_maxsize = LogLimits().streams + 4
+    if kubeconfig and not Path(kubeconfig).is_file():
+        raise ConnectionSettingsError(f"kubeconfig {kubeconfig} is no file: name one that exists")
     try:
-        if kubeconfig and not Path(kubeconfig).is_file():
-            raise ConnectionSettingsError(f"kubeconfig {kubeconfig} is no file: name one that exists")
         if not (kubeconfig or context):
             try:
                 load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # has no types
@@ -107,14 +109,12 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
             client_configuration=configuration,
             persist_config=False,
         )
-    except ConfigException as error:
+    except Exception as error:  # noqa: BLE001 -- the library reads YAML, files and plugins, and guards none of them
         where = f"kubeconfig {kubeconfig}" if kubeconfig else "the kubeconfig (KUBECONFIG, or ~/.kube/config)"
         named = f", context {context}" if context else ""
+        # A parser's text quotes the file, which holds keys.
+        why = Redactor().text(one_line(str(error))) if isinstance(error, ConfigException) else type(error).__name__
         raise ConnectionSettingsError(
-            f"no connection to a cluster by {where}{named}: {_short(error)}; try kubectl config get-contexts"
+            f"no connection to a cluster by {where}{named}: {why}; try kubectl config get-contexts"
         ) from None
     return ApiClient(configuration)
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
