@@ -92,7 +92,7 @@ def conclude(case: Case, judgement: Judgement | None, redactor: Redactor) -> Res
     opinion = redactor.tree(judgement.opinion) if judgement else None
     vote = redactor.tree(judgement.vote) if judgement else None
     prompt, reply, others = _texts(judgement, redactor)
-    checked = _check(opinion, comparison, assessment)
+    checked = _check(opinion, case)
     ruling = decide(assessment, checked, policy)
     unheard = (opinion,) if isinstance(opinion, Gap) else vote.failed if vote else ()
     verdict = Verdict(
@@ -133,14 +133,14 @@ def _texts(judgement: Judgement | None, redactor: Redactor) -> tuple[str, str, t
     return judgement.prompt, redactor.text(judgement.reply), others
 
 
-def _check(opinion: Opinion | Gap | None, comparison: Comparison, assessment: Assessment) -> Checked | Gap | None:
+def _check(opinion: Opinion | Gap | None, case: Case) -> Checked | Gap | None:
     """Establish by code what the table needs to know of the model's opinion."""
     if opinion is None or isinstance(opinion, Gap):
         return opinion
     return Checked(
         opinion=opinion,
-        holds=citations.hold(opinion, comparison),
-        answers=citations.answers_all(opinion, assessment.opinion.findings),
+        holds=citations.hold(opinion, case.comparison, case.evidence),
+        answers=citations.answers_all(opinion, case.assessment.opinion.findings),
     )
 
 

@@ -40,7 +40,7 @@ class Panel:
             labels[name or first.judge] += 1
             label = _label(name or first.judge, labels)
             ask = partial(self._ask, name or first.judge, evidence, comparison, rules, policy)
-            second = _second(label, comparison, ask)
+            second = _second(label, ask, evidence, comparison)
             usage = _sum(usage, second.usage)
             if second.prompt:
                 prompt = "" if second.prompt == told.prompt else second.prompt
@@ -61,7 +61,7 @@ def _label(name: str, asked: "Counter[str]") -> str:
     return f"{name} ({asked[name]})" if asked[name] > 1 else name
 
 
-def _second(label: str, comparison: Comparison, ask: Callable[[], Judgement]) -> Judgement:
+def _second(label: str, ask: Callable[[], Judgement], evidence: Evidence, comparison: Comparison) -> Judgement:
     """Return the judgement of a second judge under its label; whatever breaks in there, the first one's stands."""
     try:
         told = ask()
@@ -72,7 +72,7 @@ def _second(label: str, comparison: Comparison, ask: Callable[[], Judgement]) ->
     said = told.opinion
     if isinstance(said, Gap):
         return replace(told, opinion=_gap(label, said.reason, said.hint))
-    if not vote.usable(said) or not citations.hold(said, comparison):
+    if not vote.usable(said) or not citations.hold(said, comparison, evidence):
         return replace(told, opinion=_gap(label, "it is not cited, or has no confidence"))
     return replace(told, opinion=replace(said, judge=label))
 

@@ -1,5 +1,6 @@
 """The composition root: settings into the parts that an engine is given. The only module that knows every adapter."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rollout_verdict.adapters import prompts
@@ -84,7 +85,7 @@ def recorded_judge(record: Record) -> Judge | None:
     from rollout_verdict.adapters.gemini.parse import parse
     from rollout_verdict.adapters.recorded import RecordedJudge
 
-    return RecordedJudge(record=record, parse=parse)
+    return RecordedJudge(record=record, parse=partial(parse, asking=True))
 
 
 def analyses(

@@ -34,31 +34,46 @@ def test_an_unknown_version_is_refused_with_the_known_ones(tmp_path):
         prompts.load(root=tmp_path)
 
 
-def copy(tmp_path, name="v1"):
+def copy(tmp_path, name="v1", of=None):
     (tmp_path / name).mkdir()
-    for file in prompts.FILES:
-        (tmp_path / name / file).write_bytes((prompts.folder() / "v1" / file).read_bytes())
+    for file in (prompts.folder() / (of or name)).iterdir():
+        (tmp_path / name / file.name).write_bytes(file.read_bytes())
     return tmp_path
 
 
 def test_versions_are_ordered_by_number(tmp_path):
     """v10 comes after v9; other folders do not count."""
     for name in ("v9", "v10", "vx", "old"):
-        copy(tmp_path, name)
+        copy(tmp_path, name, of="v2")
     assert prompts.versions(tmp_path) == ("v9", "v10")
     assert prompts.load(root=tmp_path).version == "v10"
 
 
-def test_the_digest_tells_any_change_of_any_file(tmp_path):
+@pytest.mark.parametrize("version", prompts.versions())
+def test_the_digest_tells_any_change_of_any_file(tmp_path, version):
     """A recorded verdict names the bytes it was asked with."""
-    digests = {prompts.load("v1").digest}
-    root = copy(tmp_path)
+    digests = {prompts.load(version).digest}
+    root = copy(tmp_path, version)
     assert prompts.load(root=root).digest in digests
-    for file in prompts.FILES:
-        path = root / "v1" / file
+    files = sorted((root / version).iterdir())
+    for path in files:
         path.write_text(path.read_text() + " ")
         digests.add(prompts.load(root=root).digest)
-    assert len(digests) == len(prompts.FILES) + 1
+    assert len(digests) == len(files) + 1
+
+
+def test_a_released_version_is_what_it_was():
+    """Whoever has a verdict of it on record finds the same bytes again."""
+    assert prompts.load("v1").digest == "aa0ef41d1f1e0f828a246321c4b561e6935371430e46b31f3cc82d8412beab5a"
+
+
+def test_what_later_versions_say_besides():
+    """The texts of the first are still the same ones; memory and requests came with the second."""
+    first, second = prompts.load("v1"), prompts.load("v2")
+    for name in ("system", "examples", "evidence", "operator", "question", "schema_text"):
+        assert getattr(first, name) == getattr(second, name), name
+    assert (first.memory, first.more, first.given) == ("", "", "")
+    assert all((second.memory, second.more, second.given))
 
 
 def test_a_missing_file_is_an_error(tmp_path):
@@ -87,9 +102,12 @@ def test_the_variables_of_the_templates():
     templates = prompts.load()
     used = {
         name: sorted(set(Template(getattr(templates, name)).get_identifiers()))
-        for name in ("evidence", "operator", "question")
+        for name in ("evidence", "operator", "question", "memory", "more", "given")
     }
     assert used == {
+        "memory": [],
+        "more": [],
+        "given": ["boundary", "ids", "last", "more"],
         "evidence": ["boundary", "evidence"],
         "operator": ["boundary", "operator"],
         "question": ["boundary", "rules"],

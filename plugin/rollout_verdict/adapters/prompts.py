@@ -11,6 +11,7 @@ from pathlib import Path
 from rollout_verdict.core.model.prompt import Templates
 
 FILES = ("system.md", "examples.md", "evidence.md", "operator.md", "question.md", "reply.schema.json")
+SINCE_V2 = ("memory.md", "more.md", "given.md")  # a version without them has nothing to say of these
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -39,10 +40,11 @@ def load(version: str = "", root: Path | None = None) -> Templates:
     if not known or (version and version not in known):
         raise ValueError(f"prompt version {version!r} is not one of {', '.join(known) or '(none)'}")
     chosen = version or known[-1]
-    texts = {name: (place / chosen / name).read_text(encoding="utf-8") for name in FILES}
+    later = [name for name in SINCE_V2 if chosen != "v1"]
+    texts = {name: (place / chosen / name).read_text(encoding="utf-8") for name in (*FILES, *later)}
     digest = sha256()
-    for name in FILES:
-        body = texts[name].encode("utf-8")
+    for name, text in texts.items():
+        body = text.encode("utf-8")
         digest.update(f"{name}\0{len(body)}\0".encode() + body)
     return Templates(
         version=chosen,
@@ -53,5 +55,8 @@ def load(version: str = "", root: Path | None = None) -> Templates:
         operator=texts["operator.md"],
         question=texts["question.md"],
         schema=json.loads(texts["reply.schema.json"]),
+        memory=texts.get("memory.md", ""),
+        more=texts.get("more.md", ""),
+        given=texts.get("given.md", ""),
         schema_text=json.dumps(json.loads(texts["reply.schema.json"]), separators=(",", ":")),
     )

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from rollout_verdict.core.comparison import Comparison
 from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.model import citations
 from rollout_verdict.core.model.blocks import blocks
+from rollout_verdict.core.model.details import details
 from rollout_verdict.core.model.neutral import plain
 from rollout_verdict.core.model.reply import Reply, opinion
 from rollout_verdict.core.policy import Policy
@@ -27,10 +29,10 @@ class RecordedJudge:
 
     def judge(self, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy) -> Judgement:
         """Return the recorded opinion, or the gap that stands for it: the recorded one, or why the reply is refused."""
-        del evidence, rules  # the reply was given to the recorded prompt
+        del rules  # the reply was given to the recorded prompt
         record, vote = self.record, self.record.verdict.vote
         told = Judgement(
-            opinion=self._opinion(comparison),
+            opinion=self._opinion(evidence, comparison),
             usage=record.usage,
             prompt=record.prompt,
             reply=record.reply,
@@ -39,13 +41,13 @@ class RecordedJudge:
         if vote is None or isinstance(told.opinion, Gap):
             return told
         voters = {said.judge for said in vote.opinions}
-        seconds = [self._said(other, comparison) for other in record.exchanges if other.judge in voters]
+        seconds = [self._said(other, evidence, comparison) for other in record.exchanges if other.judge in voters]
         opinions = [told.opinion, *(said for said in seconds if isinstance(said, Opinion))]
         failed = [*vote.failed, *(said for said in seconds if isinstance(said, Gap))]
         counted, ballot = count(opinions, failed, vote.why, policy)
         return replace(told, opinion=counted, vote=ballot)
 
-    def _opinion(self, comparison: Comparison) -> Opinion | Gap:
+    def _opinion(self, evidence: Evidence, comparison: Comparison) -> Opinion | Gap:
         record, vote = self.record, self.record.verdict.vote
         others = record.exchanges
         for name, text, told in (
@@ -57,18 +59,19 @@ class RecordedJudge:
         if record.model_gap is not None:
             return record.model_gap
         name = vote.opinions[0].judge if vote else record.usage.model
-        return self._said(Exchange(judge=name, prompt="", reply=record.reply), comparison)
+        return self._said(Exchange(judge=name, prompt="", reply=record.reply), evidence, comparison)
 
-    def _said(self, exchange: Exchange, comparison: Comparison) -> Opinion | Gap:
+    def _said(self, exchange: Exchange, evidence: Evidence, comparison: Comparison) -> Opinion | Gap:
         """Return what one model said, held to what it was shown."""
         try:
             reply = self.parse(exchange.reply)
         except ValueError as error:
             return _gap(f"malformed recorded answer: {plain(str(error), PROBLEM_LENGTH)}")
         prompt = exchange.prompt or self.record.prompt
+        more = partial(details, evidence=evidence, comparison=comparison)  # what it may have asked for
         shown = {block.id for block in blocks(comparison) if f"\n[{block.id}@" in prompt}
         said = opinion(reply, exchange.judge, shown)
-        if problems := citations.problems(said, comparison, shown):
+        if problems := citations.problems(said, comparison, shown, more):
             return _gap(f"ungrounded recorded answer: {plain(problems[0], PROBLEM_LENGTH)}")
         return said
 

@@ -67,7 +67,7 @@ def test_the_first_problem_of_an_opinion(decision, citations, problem):
     """A decision stands on items that exist, say what is quoted and can carry it."""
     said = opinion(Decision(decision), *citations)
     assert (problems(said, ALL) or ("",))[0] == problem
-    assert hold(said, ALL) is (problem == "")
+    assert hold(said, ALL, builders.evidence()) is (problem == "")
 
 
 def test_only_what_was_shown_may_be_cited():
@@ -79,8 +79,8 @@ def test_only_what_was_shown_may_be_cited():
 
 def test_without_sources_nothing_can_be_cited():
     """Only an inconclusive opinion holds where there is no evidence."""
-    assert hold(opinion(Decision.INCONCLUSIVE), NOTHING)
-    assert not hold(opinion(Decision.PROMOTE, ("m1", "", "")), NOTHING)
+    assert hold(opinion(Decision.INCONCLUSIVE), NOTHING, builders.evidence())
+    assert not hold(opinion(Decision.PROMOTE, ("m1", "", "")), NOTHING, builders.evidence())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """The Gemini judge: asks the model once per measurement and returns an opinion or the gap that stands for it.
 
     judge      the Judge: prompt -> calls within a deadline -> reply -> opinion | gap
+    chain      whom a measurement asks, and for how long
+    rounds     more evidence for a model that asks for it
+    tally      what the calls have used up
     call       one HTTP call through google-genai, its response classified before anything is parsed
     transport  the HTTP client beneath it
     trouble    what can go wrong, and what is done about each

@@ -108,7 +108,7 @@ def _config(options: Options, prompt: Prompt, room: int, thinking: Thinking) -> 
     return types.GenerateContentConfig(
         system_instruction=prompt.system,
         response_mime_type="application/json",
-        response_json_schema=prompt.templates.schema,
+        response_json_schema=prompt.schema,
         max_output_tokens=room,
         thinking_config=types.ThinkingConfig(
             thinking_level=types.ThinkingLevel(thinking.value), include_thoughts=False

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from rollout_verdict.adapters.gemini.breaker import Breaker
+from rollout_verdict.adapters.gemini.chain import Chain
 from rollout_verdict.adapters.gemini.loop import Loop, Stoppable
 from rollout_verdict.adapters.gemini.options import Options, Thinking
 from rollout_verdict.adapters.gemini.parse import parse
 from rollout_verdict.adapters.gemini.prices import Prices
+from rollout_verdict.adapters.gemini.rounds import Rounds, standing
 from rollout_verdict.adapters.gemini.tally import Asked, Tally
-from rollout_verdict.adapters.gemini.trouble import LOCAL, Kind, TroubleError
+from rollout_verdict.adapters.gemini.trouble import Kind, TroubleError
 from rollout_verdict.core.comparison import Comparison
 from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.model import citations
@@ -85,7 +87,7 @@ class GeminiJudge:
         return NamedJudge(parent=self, model=model, within_s=within_s)
 
     def along(
-        self, chain: "Chain", evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy
+        self, chain: Chain, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy
     ) -> Judgement:
         """Ask the models of a chain in turn until one gives a usable answer."""
         if not self._options.configured:
@@ -93,9 +95,10 @@ class GeminiJudge:
             return Judgement(opinion=gap)
         prompt = render(self._templates, evidence, comparison, rules, policy, budget=self._options.budget)
         tally = Tally(prompt=prompt, deadline=self._clock() + chain.total_s)
+        rounds = Rounds(evidence=evidence, comparison=comparison, most=policy.evidence_rounds)
         said: Opinion | Gap
         try:
-            said = self._loop.run(lambda: self._within(chain, tally, comparison), chain.total_s, chain.stop)
+            said = self._loop.run(lambda: self._within(chain, tally, rounds), chain.total_s, chain.stop)
         except TroubleError as trouble:
             chain.count(trouble)
             said = _gap(str(trouble), _HINTS.get(trouble.kind, ""))
@@ -106,7 +109,11 @@ class GeminiJudge:
             said = _gap(f"no usable answer within {chain.total_s:g} s" + (f", last {tally.last}" if tally.last else ""))
         else:
             chain.breaker.succeeded()
-        return Judgement(opinion=said, usage=tally.priced(self._prices), prompt=prompt.text, reply=tally.reply)
+        if isinstance(said, Gap) and tally.standing is not None:
+            said, tally.prompt, tally.reply = (
+                tally.standing
+            )  # the round for more evidence failed, not the answer before
+        return Judgement(opinion=said, usage=tally.priced(self._prices), prompt=tally.prompt.text, reply=tally.reply)
 
     def close(self) -> None:
         """Close connections and end the background thread."""
@@ -115,11 +122,21 @@ class GeminiJudge:
             self._loop.run(client.close, self._options.attempt_timeout_s)
         self._loop.close()
 
-    async def _within(self, chain: "Chain", tally: Tally, comparison: Comparison) -> Opinion:
+    async def _within(self, chain: Chain, tally: Tally, rounds: Rounds) -> Opinion:
+        """Ask, and again with what an answer asked for, as often as the policy allows."""
         async with asyncio.timeout(chain.total_s):
-            return await self._along_the_chain(chain, tally, comparison)
+            said = await self._along_the_chain(chain, tally, rounds.comparison)
+            for number in range(1, rounds.most + 1):
+                wanted = rounds.granted(tally.requests, tally.prompt)
+                if not wanted:
+                    break
+                tally.standing = standing(said, tally)
+                tally.prompt = tally.prompt.granted(wanted, rounds.blocks, again=number < rounds.most)
+                models = dict.fromkeys((tally.usage.model, *chain.models))
+                said = await self._along_the_chain(replace(chain, models=tuple(models)), tally, rounds.comparison)
+            return said
 
-    async def _along_the_chain(self, chain: "Chain", tally: Tally, comparison: Comparison) -> Opinion:
+    async def _along_the_chain(self, chain: Chain, tally: Tally, comparison: Comparison) -> Opinion:
         """Ask the models in turn; move on only where the table says so. Raises the last TroubleError."""
         *others, last = chain.models
         for model in others:
@@ -192,13 +209,15 @@ class GeminiJudge:
         tally.reply = answer.text
         tally.usage = replace(tally.usage, model_version=answer.model_version, response_id=answer.response_id)
         try:
-            reply = parse(answer.text)
+            reply = parse(answer.text, asking=asked.prompt.asking)
         except ValueError as error:
             raise TroubleError(Kind.MALFORMED, plain(str(error), DETAIL_LENGTH)) from None
         said = opinion(reply, model, asked.prompt.shown)
-        problems = citations.problems(said, comparison, asked.prompt.shown)
+        given = asked.prompt.given
+        problems = citations.problems(said, comparison, asked.prompt.shown, lambda name: given.get(name, ""))
         if problems:
             raise TroubleError(Kind.UNGROUNDED, plain(problems[0], DETAIL_LENGTH), problems=problems)
+        tally.requests = reply.requests
         return said
 
     def _connected(self) -> "Client":
@@ -210,23 +229,6 @@ class GeminiJudge:
                 raise TroubleError(Kind.MISSING_CLIENT, f"{error.name or 'google-genai'} is not installed") from None
             self._client = Client(self._options)
         return self._client
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
-    """Models to ask in turn, the seconds for all of them, and who counts the provider's failures."""
-
-    models: tuple[str, ...]
-    total_s: float
-    breaker: Breaker
-    stop: Stoppable | None = None
-
-    def count(self, trouble: TroubleError) -> None:
-        """Tell the breaker what a failure says of the provider."""
-        if trouble.treatment.provider:
-            self.breaker.failed()
-        elif trouble.kind not in LOCAL:
-            self.breaker.succeeded()  # the provider answered; what it said is another matter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,8 +42,17 @@ class ReplyModel(BaseModel):
     summary: str
 
 
-def parse(text: str) -> Reply:
-    """Return the reply. Raises ValueError saying what is wrong, without quoting more than a key's name."""
+class AskingReplyModel(ReplyModel):
+    """The reply where the model may ask for more evidence."""
+
+    requests: list[str] = Field(default=[], max_length=40)
+
+
+def parse(text: str, *, asking: bool = False) -> Reply:
+    """Return the reply; ``asking`` says whether it may ask for more evidence.
+
+    Raises ValueError saying what is wrong, without quoting more than a key's name.
+    """
     if len(text) > LARGEST:
         raise ValueError(f"the answer is {len(text)} characters long, more than {LARGEST}")
     try:
@@ -53,7 +62,7 @@ def parse(text: str) -> Reply:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     try:
-        model = ReplyModel.model_validate(content)
+        model = (AskingReplyModel if asking else ReplyModel).model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
@@ -74,6 +83,7 @@ def parse(text: str) -> Reply:
             for cited in model.citations
         ),
         suspicious=tuple(model.suspicious_ids),
+        requests=tuple(model.requests) if isinstance(model, AskingReplyModel) else (),
     )
     if problem := contradiction(reply):
         raise ValueError(problem)

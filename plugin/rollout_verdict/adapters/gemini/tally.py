@@ -7,7 +7,9 @@ from rollout_verdict.adapters.gemini.options import Thinking
 from rollout_verdict.adapters.gemini.prices import Prices
 from rollout_verdict.adapters.gemini.trouble import LOCAL, Kind, TroubleError
 from rollout_verdict.core.model.prompt import Prompt
-from rollout_verdict.core.values import Usage
+from rollout_verdict.core.values import Opinion, Usage
+
+Standing = tuple[Opinion, Prompt, str]  # an answer, what it was given to, and its text
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,6 +30,8 @@ class Tally:
     usage: Usage = field(default_factory=Usage)
     spent_tokens: int = 0  # told by the vendor, estimated where it told nothing
     reply: str = ""
+    requests: tuple[str, ...] = ()  # of the latest usable answer, for more evidence
+    standing: Standing | None = None  # an earlier answer, should the round for more evidence fail
     last: str = ""  # trouble met
     cost_known: bool = True
     seen: Counter[Kind] = field(default_factory=Counter)  # on the present model

@@ -4,11 +4,12 @@ A block starts on a line of its own and every text from outside in it is a JSON 
 the evidence says can begin a block or end one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 
 from rollout_verdict.core.comparison import (
+    Before,
     Comparison,
     DiffItem,
     Interval,
@@ -18,6 +19,7 @@ from rollout_verdict.core.comparison import (
     MetricCheck,
     MetricOutcome,
     PodFact,
+    SetAside,
     Summary,
 )
 from rollout_verdict.core.evidence import LogKind
@@ -50,9 +52,11 @@ class Block:
 
 def blocks(comparison: Comparison) -> tuple[Block, ...]:
     """Return a block for each item, most important first; metrics and logs of the same rank take turns."""
-    turns = zip_longest(_metrics(comparison), _logs(comparison))
+    aside = {item.id: item for item in comparison.set_aside}
+    turns = zip_longest(_metrics(comparison, aside), _logs(comparison, aside))
     judged = (block for turn in turns for block in turn if block is not None)
-    return tuple(sorted((*_pods(comparison), *_changes(comparison), *judged), key=lambda block: block.rank))
+    others = (*_pods(comparison), *_changes(comparison), *_verdicts(comparison))
+    return tuple(sorted((*others, *judged), key=lambda block: block.rank))
 
 
 _RANK = {Severity.VETO: 0, Severity.FAIL: 1, Severity.WARN: 2}
@@ -69,23 +73,46 @@ def _changes(comparison: Comparison) -> Iterator[Block]:
         yield _block(item.id, "template changes", _NOTABLE, [_change(item)])
 
 
-def _metrics(comparison: Comparison) -> Iterator[Block]:
+def _verdicts(comparison: Comparison) -> Iterator[Block]:
+    for one in comparison.before:
+        yield _block(one.id, "earlier verdicts", _NOTABLE, [_verdict(one)])
+
+
+def _metrics(comparison: Comparison, aside: Mapping[str, SetAside]) -> Iterator[Block]:
     for check in comparison.metrics.checks if comparison.metrics else ():
         other = _SAME if check.outcome is MetricOutcome.PASS else _NOTABLE
-        yield _block(check.id, "metrics", _RANK.get(check.severity, other), _metric(check))
+        lines = [*_metric(check), *_aside(aside.get(check.id))]
+        yield _block(check.id, "metrics", _RANK.get(check.severity, other), lines)
 
 
-def _logs(comparison: Comparison) -> Iterator[Block]:
+def _logs(comparison: Comparison, aside: Mapping[str, SetAside]) -> Iterator[Block]:
     if (logs := comparison.logs) is None:
         return
     for change in logs.changes:
         rank = _RANK.get(change.severity, _NOTABLE if change.significant else _SAME)
-        yield _block(change.id, "log patterns", rank, _log(change, logs, rank))
+        lines = [*_log(change, logs, rank), *_aside(aside.get(change.id))]
+        yield _block(change.id, "log patterns", rank, lines)
 
 
 def _block(item: str, kind: str, rank: int, lines: list[str]) -> Block:
     told = [line for line in lines if line]
     return Block(id=item, kind=kind, rank=rank, text="\n".join(told), brief=told[0])
+
+
+def _verdict(before: Before) -> str:
+    one = before.verdict
+    version = "the same version" if before.same_version else "another version"
+    again = f"; then as now {' '.join(before.again)}" if before.again else ""
+    return f"earlier verdict {one.decision.value} on {version}, {one.time:%Y-%m-%d %H:%M} UTC{again}: " + quoted(
+        one.reason, DETAIL_LENGTH
+    )
+
+
+def _aside(item: SetAside | None) -> list[str]:
+    """Return the line on what people know of an item."""
+    if item is None:
+        return []
+    return [f"set aside as known and harmless since {item.mark.when:%Y-%m-%d}: {quoted(item.mark.why, DETAIL_LENGTH)}"]
 
 
 def _pod(fact: PodFact) -> str:

@@ -5,25 +5,32 @@ agree with the sign of what was measured.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from rollout_verdict.core.comparison import Comparison, LogChange, LogOutcome, MetricCheck, PodFact
-from rollout_verdict.core.evidence import Direction
+from rollout_verdict.core.evidence import Direction, Evidence
 from rollout_verdict.core.model.blocks import blocks
+from rollout_verdict.core.model.details import details
 from rollout_verdict.core.values import Citation, Decision, Finding, Opinion, Severity, Side
 
 Item = LogChange | MetricCheck | PodFact
 
 
-def hold(opinion: Opinion, comparison: Comparison) -> bool:
-    """Tell whether the opinion is cited and every citation holds."""
-    return not problems(opinion, comparison)
+def hold(opinion: Opinion, comparison: Comparison, evidence: Evidence) -> bool:
+    """Tell whether the opinion is cited and every citation holds, by whatever the evidence says of the items."""
+    return not problems(opinion, comparison, more=lambda name: details(name, evidence, comparison))
 
 
-def problems(opinion: Opinion, comparison: Comparison, shown: Collection[str] | None = None) -> tuple[str, ...]:
+def problems(
+    opinion: Opinion,
+    comparison: Comparison,
+    shown: Collection[str] | None = None,
+    more: Callable[[str], str] = lambda _: "",
+) -> tuple[str, ...]:
     """Return what is wrong with the citations, one sentence each, in their order; empty when they hold.
 
-    ``shown`` are the ids that the model was shown; None means all of them.
+    ``shown`` are the ids that the model was shown; None means all of them. ``more`` returns what it was shown of an
+    item besides its block.
     """
     texts = {block.id: block.text for block in blocks(comparison)}
     items = _items(comparison)
@@ -33,7 +40,8 @@ def problems(opinion: Opinion, comparison: Comparison, shown: Collection[str] | 
         if cited.evidence_id not in known:
             found.append(f"there is no item {cited.evidence_id}")
             continue
-        if cited.quote and not occurs(cited.quote, texts[cited.evidence_id]):
+        told = texts[cited.evidence_id]
+        if cited.quote and not occurs(cited.quote, told) and not occurs(cited.quote, more(cited.evidence_id)):
             found.append(f"{cited.evidence_id} does not contain the quote {cited.quote}")
         item = items.get(cited.evidence_id)
         if item is not None and _contradicts(cited, item):

@@ -5,8 +5,8 @@ evidence behind a boundary, the question last. Same evidence, same policy, same 
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from string import Template
 from typing import Any
@@ -28,7 +28,10 @@ REMARKABLE = 2  # blocks up to this rank (veto, failure, warning) may use the bu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Templates:
-    """One version of the prompt files. ``digest`` is the sha256 hex of all of them, ``schema`` the reply's."""
+    """One version of the prompt files. ``digest`` is the sha256 hex of all of them, ``schema`` the reply's.
+
+    The last three are "" in a version that knows neither memory nor requests for more evidence.
+    """
 
     version: str
     digest: str
@@ -39,6 +42,9 @@ class Templates:
     question: str
     schema: dict[str, Any]
     schema_text: str
+    memory: str = ""
+    more: str = ""
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,8 @@ class Budget:
 class Prompt:
     """What is sent. ``shown`` maps the id of each shown item to its text, ``omitted`` counts those left out by kind.
 
-    ``tokens`` is an estimate over system text, user text and schema.
+    ``given`` holds what was shown of items besides, because it was asked for; ``asking`` says whether the reply may
+    ask. ``tokens`` is an estimate over system text, user text and schema.
     """
 
     templates: Templates
@@ -67,6 +74,13 @@ class Prompt:
     shown: dict[str, str]
     omitted: tuple[tuple[str, int], ...]
     tokens: int
+    given: dict[str, str] = field(default_factory=dict)
+    asking: bool = False
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of the reply; with requests for more evidence where they are allowed."""
+        return with_requests(self.templates.schema) if self.asking else self.templates.schema
 
     @property
     def text(self) -> str:
@@ -80,6 +94,46 @@ class Prompt:
         said = f"\n\nAn earlier reply was refused, since its citations do not hold:\n{note}\nAnswer again."
         user = self.user + said
         return replace(self, user=user, tokens=self.tokens + estimated_tokens(said))
+
+    def granted(self, more: Mapping[str, str], blocks: Mapping[str, str], *, again: bool) -> "Prompt":
+        """Return this prompt with what a reply asked for; ``again`` says whether the next one may ask, too.
+
+        ``more`` maps ids to what they are told of besides their ``blocks``, which are told where they were not before.
+        """
+        texts = {
+            name: text if name in self.shown else "\n".join(filter(None, (blocks[name], text)))
+            for name, text in more.items()
+        }
+        boundary = _boundary((self.user, *texts.values()))
+        lines = (f"[{name}@{boundary}] {_indented(text or 'there is no more')}" for name, text in texts.items())
+        told = Template(self.templates.given).substitute(
+            ids=", ".join(texts), boundary=boundary, more="\n".join(lines), last="" if again else ", for the last time"
+        )
+        said = f"\n\n{told.strip()}"
+        return replace(
+            self,
+            user=self.user + said,
+            shown={**{name: blocks[name] for name in more}, **self.shown},
+            given={**self.given, **more},
+            asking=again,
+            tokens=self.tokens + estimated_tokens(said),
+        )
+
+
+REQUESTS = 4  # ids in one round: the few that may change a decision
+
+
+def with_requests(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the reply's schema with a last property for the ids of which the model would see more."""
+    ids = {
+        "type": "array",
+        "items": {"type": "string"},
+        "maxItems": REQUESTS,
+        "description": "Ids of items to be shown more of before you decide, such as l1; usually empty.",
+    }
+    order = [*schema["required"], "requests"]
+    properties = {**schema["properties"], "requests": ids}
+    return {**schema, "properties": properties, "required": order, "propertyOrdering": order}
 
 
 def render(
@@ -95,22 +149,30 @@ def render(
     limits = budget or Budget()
     operator = policy.extra_prompt.strip()[:OPERATOR_LENGTH]
     header = tuple(_header(evidence, comparison))
+    asking = bool(policy.evidence_rounds and templates.more)
+    remembered = templates.memory if comparison.before or comparison.set_aside else ""
+    special = tuple(filter(None, (remembered, templates.more if asking else "")))
     fixed = estimated_tokens(
-        templates.system, templates.examples, templates.schema_text, templates.question, operator, *header
+        templates.system, templates.examples, templates.schema_text, templates.question, operator, *special, *header
     )
     kept, omitted = _fit(blocks(comparison), limits, spent=fixed + _FRAME)
     left_out = tuple(sorted(Counter(block.kind for block in omitted).items()))
-    boundary = _boundary((templates.examples, operator, *header, *(f"{block.id} {block.text}" for block in kept)))
+    boundary = _boundary(
+        (templates.examples, *special, operator, *header, *(f"{block.id} {block.text}" for block in kept))
+    )
     told = ", ".join(f"{count} {kind}" for kind, count in left_out)
     lines = [*header, *([f"left out, being less important: {told}"] if told else [])]
     lines += [f"[{block.id}@{boundary}] {_indented(block.text)}" for block in kept]
     parts = [
         templates.examples,
+        *([remembered] if remembered else []),
         Template(templates.evidence).substitute(boundary=boundary, evidence="\n".join(lines)),
     ]
     if operator:
         parts.append(Template(templates.operator).substitute(boundary=boundary, operator=operator))
     parts.append(Template(templates.question).substitute(boundary=boundary, rules=_rules(rules, kept)))
+    if asking:
+        parts.append(templates.more)
     user = "\n\n".join(part.strip() for part in parts)
     return Prompt(
         templates=templates,
@@ -120,6 +182,7 @@ def render(
         shown={block.id: block.text for block in kept},
         omitted=left_out,
         tokens=estimated_tokens(templates.system, user, templates.schema_text),
+        asking=asking,
     )
 
 

@@ -18,7 +18,10 @@ SUM_TOLERANCE = 0.05  # models round probabilities to one or two digits; more th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One reply. ``probabilities`` are fractions for each decision, ``suspicious`` are item ids."""
+    """One reply. ``probabilities`` are fractions for each decision, ``suspicious`` are item ids.
+
+    ``requests`` are ids of items of which the model would see more; from outside, as all of it.
+    """
 
     decision: Decision
     probabilities: tuple[tuple[Decision, float], ...]
@@ -27,6 +30,7 @@ class Reply:
     next_steps: tuple[str, ...]
     citations: tuple[Citation, ...]
     suspicious: tuple[str, ...]
+    requests: tuple[str, ...] = ()
 
 
 def contradiction(reply: Reply) -> str:
