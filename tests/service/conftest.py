@@ -83,7 +83,7 @@ def make_services(folder: Path, *, eager=True, reviewer=None, ready=lambda: "", 
         problem=lambda: tokens.problem,
     )  # fmt: skip
     return Services(
-        analyses=MemoryAnalyses(clock, eager=eager),
+        analyses=MemoryAnalyses(folder, clock, eager=eager),
         auth=auth,
         rates=rates,
         settings=found,

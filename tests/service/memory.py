@@ -48,7 +48,7 @@ class Clock:
 class MemoryAnalyses:
     """Implements ``Analyses``."""
 
-    def __init__(self, clock=None, *, eager=True):
+    def __init__(self, folder, clock=None, *, eager=True):
         self.clock = clock or Clock()
         self.eager = eager
         self.kept = {}
@@ -56,7 +56,7 @@ class MemoryAnalyses:
         self.uploads = {}
         self.gets = 0
         self._lock = RLock()
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder = folder
         self._judged = {}
 
     def start(self, request: Request):
@@ -109,7 +109,7 @@ class MemoryAnalyses:
         policy = replace(read_configuration(request.config)[0].policy(), mode=Mode.RULES)
         if request.replay_of:
             return judge(self.results[request.replay_of].evidence, policy, None, Redactor())
-        path = Path(self._folder.name) / request.upload if request.upload else BUNDLES / request.name.replace("-", "_")
+        path = self._folder / request.upload if request.upload else BUNDLES / request.name.replace("-", "_")
         if not request.upload and not (path / "case.json").exists():
             raise BundleError(f"there is no rollout {request.name}")
         key = (str(path), policy)
@@ -158,7 +158,7 @@ class MemoryAnalyses:
 
     def keep_upload(self, content):
         key = f"upload-{len(self.uploads)}.tar.gz"
-        path = Path(self._folder.name) / key
+        path = self._folder / key
         path.write_bytes(content)
         judge(read_bundle(path), Policy(mode=Mode.RULES), None, Redactor())
         self.uploads[key] = len(content)

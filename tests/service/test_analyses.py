@@ -1,10 +1,5 @@
 """Analyses over HTTP: start, list, look, stop, replay."""
 
-import pytest
-
-from tests.service.conftest import bearer, make_client, make_services
-from tests.service.memory import BUNDLES, packed
-
 CART = {"namespace": "shop", "name": "new-errors"}
 
 

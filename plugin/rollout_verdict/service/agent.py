@@ -21,7 +21,7 @@ from rollout_verdict.service.guard import guard
 from rollout_verdict.service.rates import Kind
 from rollout_verdict.service.requests import checked, demand_namespaces
 from rollout_verdict.service.reuse import Reuse
-from rollout_verdict.service.schemas import AgentAnswer, AgentRequest, Health, Message
+from rollout_verdict.service.schemas import AgentAnswer, AgentRequest, Health, NoAgentAnswer
 from rollout_verdict.service.services import Services
 from rollout_verdict.service.tokens import Scope
 from rollout_verdict.service.views import agent_answer, no_agent_answer
@@ -43,8 +43,9 @@ def router(services: Services) -> APIRouter:
         "/a2a/analyze",
         response_model=AgentAnswer,
         responses={
-            202: {"model": Message, "description": "Not done within the agent's time; no verdict."},
-            **statuses(424, body=True),
+            **statuses(body=True),
+            202: {"model": NoAgentAnswer, "description": "Not done within the agent's time: no verdict yet."},
+            424: {"model": NoAgentAnswer, "description": "The analysis failed, or was cancelled: no verdict."},
         },
         summary="Analyse a canary",
     )
@@ -55,17 +56,18 @@ def router(services: Services) -> APIRouter:
         started = await run_in_threadpool(_start, body, principal)
         analysis = await waiting.end(started, services.settings.agent_wait_s)
         if not analysis.phase.final:
-            return JSONResponse(no_agent_answer("the analysis is not done yet: ask again"), 202)
+            return _without("the analysis is not done yet: ask again", 202)
         result = await run_in_threadpool(services.analyses.result, analysis.request.id)
         answer = agent_answer(analysis, result)
         if answer is None:
-            return JSONResponse(no_agent_answer(analysis.message or "the analysis has no verdict"), 424)
+            return _without(analysis.message or "the analysis has no verdict", 424)
         return answer
 
     def _start(body: AgentRequest, principal: Principal) -> Analysis:
         namespace, name = body.rollout
         demand_namespaces(principal, namespace)
-        given = {"model": body.models_to_use[0]} if body.models_to_use else {}
+        first, *others = body.models_to_use or [""]
+        given: dict[str, object] = {"model": first, "secondOpinions": others} if first else {}
         _, kept, warnings = checked(given, services.settings)
         selectors = Pair(stable=body.context.stable_selector, canary=body.context.canary_selector)
         asked = Request(
@@ -85,3 +87,7 @@ def router(services: Services) -> APIRouter:
         return analysis
 
     return routes
+
+
+def _without(message: str, status: int) -> JSONResponse:
+    return JSONResponse(no_agent_answer(message).model_dump(by_alias=True), status)

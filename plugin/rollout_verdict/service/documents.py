@@ -47,7 +47,7 @@ def router(services: Services) -> APIRouter:
             200: {
                 "description": "Server-sent events: `progress` with the analysis whenever it changes, `verdict` with "
                 "it when it is over. Each carries the analysis as JSON. A comment every 15 s keeps proxies patient.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {}},
             },
             **statuses(404, 422),
         },

@@ -421,6 +421,13 @@ class AgentAnswer(Model):
     voting_rationale: str
 
 
+class NoAgentAnswer(AgentAnswer):
+    """No verdict: whoever overlooks the status still finds ``promote`` false."""
+
+    message: str
+    promote: Literal[False] = False
+
+
 class Health(Model):
     """The service answers."""
 

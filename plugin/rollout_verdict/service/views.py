@@ -1,7 +1,5 @@
 """What is kept of an analysis, as the messages tell it."""
 
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
 
 from rollout_verdict.core.result import Result
@@ -14,6 +12,7 @@ from rollout_verdict.service.schemas import (
     Measurement,
     MeasurementState,
     ModelVote,
+    NoAgentAnswer,
     PollOut,
     StageOut,
     VerdictOut,
@@ -178,15 +177,14 @@ def _agent_model(opinion: Opinion) -> AgentModel:
     )
 
 
-def no_agent_answer(message: str) -> Mapping[str, Any]:
-    """Return the body of an answer that is none: whoever overlooks its status still finds promote false."""
-    return {
-        "message": message,
-        "analysis": message,
-        "rootCause": "",
-        "remediation": "",
-        "promote": False,
-        "confidence": 0,
-        "modelResults": [],
-        "votingRationale": "no verdict",
-    }
+def no_agent_answer(message: str) -> NoAgentAnswer:
+    """Return the body of an answer that is none."""
+    return NoAgentAnswer(
+        message=message,
+        analysis=message,
+        root_cause="",
+        remediation="",
+        confidence=0,
+        model_results=[],
+        voting_rationale="no verdict",
+    )
