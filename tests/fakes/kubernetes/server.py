@@ -170,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _authenticate(self) -> None:
         """Refuse a caller whose token is none of those there are."""
         tokens = self.served_by.cluster.tokens
-        given = self.headers.get("authorization", "").removeprefix("Bearer ")
+        given = self.headers.get("authorization", "").rpartition(" ")[2]  # "Bearer" in any case, as RFC 7235 has it
         if tokens and given not in tokens:
             raise status.unauthorized()
 
