@@ -83,7 +83,7 @@ class Trials:
         seed: int,
         *,
         beat_s: float = 5.0,
-        span_s: float = SPAN_S,
+        left_dead: float = LEFT_DEAD,
     ) -> None:
         self.figures = Figures()
         self._database = database
@@ -91,7 +91,7 @@ class Trials:
         self._journal.touch()
         self._random = random.Random(seed)
         self._beat_s = beat_s
-        self._span_s = span_s
+        self._left_dead = left_dead
         self._replicas = replicas
         self._begun: list[str] = []
         self._calls_when_stored: dict[str, int] = {}
@@ -126,12 +126,13 @@ class Trials:
         replica = self._random.choice(list(children))
         children[replica].start(*begun[: A_TRIAL // 2])
         self._random.choice(list(children.values())).start(*begun[A_TRIAL // 2 :])
-        time.sleep(self._random.uniform(0, self._span_s))
+        self._wait_running(begun)
+        time.sleep(self._random.uniform(0, SPAN_S))
         children[replica].kill()
         self.figures.kills += 1
         killed = time.monotonic()
         self._note_stored()
-        if len(children) > 1 and self._random.random() < LEFT_DEAD:
+        if len(children) > 1 and self._random.random() < self._left_dead:
             self._wait(begun)
             self.figures.takeovers_s.append(time.monotonic() - killed)
         children[replica] = self._child(replica)
@@ -164,6 +165,16 @@ class Trials:
                 return
             time.sleep(0.1)
         self.figures.lost += sorted(self._open(analysis_ids))
+
+    def _wait_running(self, analysis_ids: list[str]) -> None:
+        """Wait until one has begun: who is killed while all wait in the queue loses nothing anyway."""
+        end = time.monotonic() + END_S
+        running = sa.select(ANALYSES.c.id).where(ANALYSES.c.id.in_(analysis_ids), ANALYSES.c.started.is_not(None))
+        while time.monotonic() < end:
+            with self._reader.connect() as connection:
+                if connection.execute(running.limit(1)).first() is not None:
+                    return
+            time.sleep(0.02)
 
     def _open(self, analysis_ids: list[str]) -> set[str]:
         with self._reader.connect() as connection:

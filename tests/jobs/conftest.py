@@ -13,7 +13,9 @@ import pytest
 from rollout_verdict import wiring
 from rollout_verdict.adapters.bundle import read_bundle
 from rollout_verdict.jobs.answers import Limits
+from rollout_verdict.jobs.database import open_engines
 from rollout_verdict.jobs.settings import JobSettings
+from rollout_verdict.jobs.store import Store
 from rollout_verdict.settings import Secret, Settings
 from tests.conftest import ROOT
 from tests.fakes.gemini import FakeGemini
@@ -46,6 +48,18 @@ def database(request, tmp_path):
 def sqlite(tmp_path):
     """The setting of an empty file, for what has little to do with the database."""
     return str(tmp_path / "analyses.sqlite")
+
+
+@pytest.fixture
+def store(database):
+    """The tables in it, empty."""
+    engine, reader = open_engines(database)
+    kept = Store(engine, reader)
+    kept.create()
+    kept.forget_replica("local")  # of whoever made the tables
+    yield kept
+    engine.dispose()
+    reader.dispose()
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def open_engines(url: str) -> tuple[sa.Engine, sa.Engine]:
         return _sqlite(path, SQLITE_WRITERS), _sqlite(path, READERS)
     try:
         parsed = sa.make_url(url.replace("postgres:", "postgresql:", 1) if url.startswith("postgres:") else url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # a port that is none may be half of a password
         raise DatabaseError(
             "ROLLOUT_VERDICT_DATABASE: expected a path or postgresql://USER:PASSWORD@HOST/NAME"
         ) from None

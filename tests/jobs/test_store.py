@@ -1,0 +1,178 @@
+"""The tables, on both databases: what is asked of them under contention, and what is refused."""
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from rollout_verdict.core.ports import Judgement
+from rollout_verdict.core.stage import Stage
+from rollout_verdict.core.values import Decision, Gap, Opinion, SourceKind, Usage
+from rollout_verdict.jobs.analysis import Phase
+from rollout_verdict.jobs.answers import Limits, Spent
+from rollout_verdict.jobs.store import DAY_S, SCHEMA, VERSION
+from tests.jobs.process import request
+
+NOW = 1_790_000_000.0
+SAID = Judgement(
+    opinion=Opinion(judge="m", decision=Decision.PROMOTE, confidence=80),
+    usage=Usage(model="m", attempts=1, prompt_tokens=100, output_tokens=20, thought_tokens=3, cost_usd=0.5),
+    prompt="p",
+    reply="r",
+)
+SILENT = Judgement(opinion=Gap(source=SourceKind.MODEL, what="the model's opinion", reason="no answer"))
+
+
+def turn(store, call, limits, now=NOW, key="k", namespace="shop"):
+    return store.take_turn(call, key=key, namespace=namespace, limits=limits, now=now, longest_s=60.0)
+
+
+def test_tables_are_made_once_by_many(store):
+    """Several replicas start at the same time."""
+    errors = []
+
+    def make():
+        try:
+            store.create()
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the test shows it
+            errors.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_a_later_schema_is_refused(store):
+    """An older release must not write what it does not understand."""
+    with store._engine.begin() as connection:
+        connection.execute(sa.insert(SCHEMA).values(version=VERSION + 1))
+    with pytest.raises(RuntimeError, match="later release"):
+        store.create()
+
+
+def test_many_starters_make_one_analysis(store):
+    """Exactly one of them hears that it is new."""
+    new = []
+
+    def begin():
+        with store.adding(request("one"), NOW, 600.0) as (_, first):
+            new.append(first)
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(new) == [False] * 7 + [True]
+
+
+def test_an_end_is_final(store):
+    """The first one counts, with its documents."""
+    with store.adding(request("one"), NOW, 600.0):
+        pass
+    assert store.begin("one", NOW + 1).phase is Phase.RUNNING
+    store.keep("one", "evidence", b"x", NOW)
+    store.progress("one", (Stage(name="logs", done=1, total=2),))
+    assert store.get("one").stages == (Stage(name="logs", done=1, total=2),)
+    assert store.end("one", Phase.CANCELLED, NOW + 2, message="enough")
+    assert not store.end("one", Phase.DONE, NOW + 3, result=b"late")
+    store.progress("one", ())
+    found = store.get("one")
+    assert (found.phase, found.message, found.finished.timestamp()) == (Phase.CANCELLED, "enough", NOW + 2)
+    assert found.stages
+    assert store.document("one", "result") is None
+    assert store.document("one", "evidence") is None
+    assert store.begin("one", NOW + 4).phase is Phase.CANCELLED
+    assert store.begin("two", NOW) is None
+
+
+def test_places_among_those_who_ask(store):
+    """No more at once than the limit; a place is free again with the answer, or when its holder must be dead."""
+    limits = Limits(calls=2, calls_a_minute=None)
+    assert turn(store, "a/0", limits)
+    assert turn(store, "b/0", limits)
+    assert not turn(store, "c/0", limits)
+    assert turn(store, "a/0", limits)  # its own, after a restart
+    store.keep_answer("a/0", SAID, NOW + 1)
+    assert turn(store, "c/0", limits, NOW + 1)
+    assert not turn(store, "d/0", limits, NOW + 59)
+    assert turn(store, "d/0", limits, NOW + 60)
+
+
+def test_no_more_than_the_limit_get_a_place_however_many_rush(store):
+    """Counting and taking are one."""
+    got = []
+    limits = Limits(calls=3, calls_a_minute=None)
+    threads = [
+        threading.Thread(target=lambda number=number: got.append(turn(store, f"a{number}/0", limits)))
+        for number in range(12)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == [False] * 9 + [True] * 3
+
+
+def test_calls_of_a_minute(store):
+    """A window that slides."""
+    limits = Limits(calls=None, calls_a_minute=2)
+    assert turn(store, "a/0", limits)
+    store.keep_answer("a/0", SAID, NOW + 1)
+    assert turn(store, "b/0", limits, NOW + 30)
+    assert not turn(store, "c/0", limits, NOW + 59)
+    assert turn(store, "c/0", limits, NOW + 60)
+
+
+def test_an_answer_is_found_by_its_call_and_by_its_question(store):
+    """Its own always; another's only when it is usable; none without a key."""
+    limits = Limits(calls=None, calls_a_minute=None)
+    assert turn(store, "a/0", limits)
+    assert store.answered("a/0", "k") == ""
+    assert store.answer("a/0") is None
+    store.keep_answer("a/0", SILENT, NOW)
+    assert store.answered("a/0", "k") == "a/0"
+    assert store.answer("a/0") == SILENT
+    assert store.answered("b/0", "k") == ""
+    assert turn(store, "b/0", limits)
+    store.keep_answer("b/0", SAID, NOW + 1)
+    assert store.answered("c/0", "k") == "b/0"
+    assert store.answered("a/0", "k") == "a/0"
+    assert store.answered("c/0", "other") == ""
+    assert turn(store, "d/0", limits, key="")
+    store.keep_answer("d/0", SAID, NOW)
+    assert store.answered("c/0", "") == ""
+    assert store.answer("b/0") == SAID
+    assert turn(store, "b/0", limits)  # an answer that is there is never taken back
+    assert store.answer("b/0") == SAID
+
+
+def test_what_a_namespace_spent_since_midnight(store):
+    """Tokens of all kinds and dollars; an unknown cost counts with nothing."""
+    limits = Limits(calls=None, calls_a_minute=None)
+    midnight = NOW - NOW % DAY_S
+    for call, namespace, at in (("a/0", "shop", 0), ("b/0", "shop", 5), ("c/0", "shop", -1), ("d/0", "other", 5)):
+        assert turn(store, call, limits, midnight + at, namespace=namespace)
+        store.keep_answer(call, SAID, midnight + at)
+    assert turn(store, "e/0", limits, midnight)
+    store.keep_answer("e/0", SILENT, midnight)
+    assert store.spent("shop", NOW) == Spent(tokens=246, cost_usd=1.0)
+    assert store.spent("none", NOW) == Spent(tokens=0, cost_usd=0.0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (Limits(), ""),
+        (Limits(tokens_a_day=101), ""),
+        (Limits(tokens_a_day=100), "100 of 100 tokens a day are used up"),
+        (Limits(cost_a_day_usd=0.5), "$0.50 of $0.50 a day are used up"),
+        (Limits(cost_a_day_usd=0.51), ""),
+    ],
+)
+def test_when_a_day_is_spent(limits, told):
+    """At the limit, not after it."""
+    assert Spent(tokens=100, cost_usd=0.5).beyond(limits) == told
