@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rollout_verdict.core.canonical import canonical, digest
-from rollout_verdict.core.comparison import LogOutcome, MetricOutcome
+from rollout_verdict.core.comparison import LogOutcome, MetricOutcome, PodFact
 from rollout_verdict.core.memory import Earlier, Mark, Marked, MarkKind, Memory, Recalled
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.recall import counting, earlier, key_of, markable, measured, with_memory
 from rollout_verdict.core.rules import judge
-from rollout_verdict.core.values import Decision, RolloutRef, Severity, SourceKind
+from rollout_verdict.core.values import Decision, RolloutRef, Severity, Side, SourceKind
 from tests.adapters import canaries
 from tests.core import builders
 
@@ -116,7 +116,6 @@ def test_what_does_not_count_and_is_no_worse_is_not_listed():
 
 
 def test_what_can_be_marked():
-    fact = builders.pods()
     assert markable(HELD, "m1") == Marked(kind=MarkKind.METRIC, key="http_error_ratio", text="http_error_ratio")
     assert markable(HELD, "l1").key == FAILED.pattern.key
     with pytest.raises(ValueError, match="there is no item 'l9'"):
@@ -125,12 +124,9 @@ def test_what_can_be_marked():
         wild = builders.comparison(logs=builders.logs(builders.change(template)))
         with pytest.raises(ValueError, match="no word of its own"):
             markable(wild, "l1")
-    from rollout_verdict.core.comparison import PodFact
-    from rollout_verdict.core.values import Side
-
     crash = PodFact(id="p1", code="crash-loop", side=Side.CANARY, pods=("c",), severity=Severity.VETO, detail="d")
     with pytest.raises(ValueError, match="state of a pod"):
-        markable(builders.comparison(pods=replace(fact, facts=(crash,))), "p1")
+        markable(builders.comparison(pods=builders.pods(crash)), "p1")
 
 
 def test_marks_end():
@@ -219,6 +215,16 @@ def test_a_result_is_remembered_by_its_findings():
     again = canaries.judged(remembered)
     assert earlier(again, "id-2", NOON) == replace(kept, id="id-2")  # what is remembered is not remembered again
     assert again.comparison.before[0].again
+
+
+def test_pod_facts_are_remembered_by_what_they_are():
+    """Pods have other names each time; and trouble of the stable side is not the canary's."""
+    crash = PodFact(id="p1", code="crash-loop", side=Side.CANARY, pods=("c",), severity=Severity.VETO, detail="d")
+    there = replace(crash, id="p2", side=Side.STABLE, code="oom-killed")
+    held = builders.comparison(pods=builders.pods(crash, there))
+    evidence = remembering(earlier=(before(ROLLBACK, "pod:crash-loop", "pod:oom-killed"),))
+    assert key_of(crash) == "pod:crash-loop"
+    assert judged(evidence, held)[0].before[0].again == ("p1",)
 
 
 def test_without_memory_nothing_is_as_it_was_not():

@@ -208,12 +208,12 @@ class GeminiJudge:
             _LOG.warning("model %s: answer taken in spite of %s", model, answer.noted)
         tally.reply = answer.text
         tally.usage = replace(tally.usage, model_version=answer.model_version, response_id=answer.response_id)
+        given = asked.prompt.given
         try:
-            reply = parse(answer.text, asking=asked.prompt.asking)
+            reply = parse(answer.text, asking=asked.prompt.asking or bool(given))
         except ValueError as error:
             raise TroubleError(Kind.MALFORMED, plain(str(error), DETAIL_LENGTH)) from None
         said = opinion(reply, model, asked.prompt.shown)
-        given = asked.prompt.given
         problems = citations.problems(said, comparison, asked.prompt.shown, lambda name: given.get(name, ""))
         if problems:
             raise TroubleError(Kind.UNGROUNDED, plain(problems[0], DETAIL_LENGTH), problems=problems)
