@@ -140,6 +140,11 @@ class Cluster:
                     return fault
         return None
 
+    def fail(self, *faults: Fault) -> None:
+        """Have these faults from now on, and no others."""
+        with self.lock:
+            self.faults, self._struck = list(faults), {}
+
     def asked(self, resource: str) -> list[Entry]:
         """Return the requests for a resource so far."""
         with self.lock:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kubernetes.client.rest import RESTResponse
 
 CHUNK = 65_536  # what is read from a connection at a time
+_NOT_KUBERNETES = "check that the address in the kubeconfig is the API server's"
 _USER = re.compile(r'User "([^"\s]{1,253})"')
 
 Query = Sequence[tuple[str, str]]
@@ -86,6 +87,8 @@ class Api:
                     raise
                 items, token, again = [], "", False  # the list changed too much since its first page: once more
                 continue
+            if not isinstance(page.get("items"), list | None):
+                raise ApiError("the answer is no list of objects", _NOT_KUBERNETES)
             items += objects(page, "items")
             token = text_of(page, "metadata", "continue")
             if not token or len(items) >= self.patience.objects:
@@ -138,8 +141,7 @@ class Api:
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
-            hint = "check that the address in the kubeconfig is the API server's"
-            raise ApiError("the answer is no Kubernetes object", hint)
+            raise ApiError("the answer is no Kubernetes object", _NOT_KUBERNETES)
         return document
 
     def _opened(self, access: Access, query: Query, end: float, read_s: float) -> "RESTResponse":
