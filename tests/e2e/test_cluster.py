@@ -36,7 +36,7 @@ def test_pods_run_answer_log_and_are_scraped(cluster: Cluster, namespace: str) -
     assert "GET /checkout 200" in text
     assert len(log_of(cluster, namespace, pod.metadata.name, tail_lines=2).splitlines()) == 2
     assert len(log_of(cluster, namespace, pod.metadata.name, limit_bytes=100)) == 100
-    with pytest.raises(ApiException, match="previous terminated container .* not found"):
+    with pytest.raises(ApiException, match=r"previous terminated container .* not found"):
         log_of(cluster, namespace, pod.metadata.name, previous=True)
 
 
