@@ -7,7 +7,7 @@ interpreter with the thread that serves the host, which is one more reason to pr
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from rollout_verdict.rpc.measurer import Broken, Job, Outcome, Running, State
@@ -17,9 +17,10 @@ from rollout_verdict.rpc.settings import Settings
 if TYPE_CHECKING:
     from rollout_verdict.configuration import Configuration
     from rollout_verdict.core.evidence import Evidence
-    from rollout_verdict.core.ports import Cluster
+    from rollout_verdict.core.ports import Cluster, Metrics
     from rollout_verdict.core.redaction.redact import Redactor
     from rollout_verdict.core.target import Target
+    from rollout_verdict.settings import Settings as ProcessSettings
 
 # Measurements kept when the controller never asks to forget them. A result is a few KB.
 _MAX_KEPT = 1000
@@ -36,7 +37,9 @@ class LocalMeasurer:
         # One at a time: the engine is arithmetic, so more at once would only wait for the interpreter, and for longer.
         # Reading a cluster is waiting, and is done by as many as there are.
         self._engine = threading.Lock()
-        self._cluster: Cluster | None = None  # connected to when the first live measurement is made
+        # Where live evidence comes from; set up when the first live measurement is made.
+        self._cluster: Cluster | None = None
+        self._metrics: Callable[[Configuration], Metrics | None] | None = None
 
     def problem(self) -> str:
         """Return what is wrong with the settings, "" when nothing is."""
@@ -97,10 +100,11 @@ class LocalMeasurer:
 
         try:
             configuration, warnings = read_configuration(job.config)
-            redactor = _redactor(read_settings(os.environ).redact)
+            settings = read_settings(os.environ)
+            redactor = _redactor(settings.redact)
             if problem := _needs_model(configuration):
                 return Broken(reason=problem)
-            evidence = self._evidence(job, configuration)
+            evidence = self._evidence(job, configuration, settings)
         except BundleError as error:
             return Broken(reason=f"cannot read the bundle: {error}")
         except (InvalidConfigurationError, SettingsError, TargetError) as error:
@@ -108,21 +112,21 @@ class LocalMeasurer:
         with self._engine:
             return _judged(evidence, configuration, redactor, warnings)
 
-    def _evidence(self, job: Job, configuration: "Configuration") -> "Evidence":
+    def _evidence(self, job: Job, configuration: "Configuration", settings: "ProcessSettings") -> "Evidence":
         """Return the recorded bundle that the configuration names, else what the cluster tells now."""
         from pathlib import Path
 
         from rollout_verdict.adapters.bundle import read_bundle
         from rollout_verdict.gather import gather
-        from rollout_verdict.wiring import live_cluster
+        from rollout_verdict.wiring import live_cluster, live_metrics
 
         with self._engine:
             if configuration.bundle:
                 return read_bundle(Path(configuration.bundle))
-            if self._cluster is None:
-                self._cluster = live_cluster()
-            cluster = self._cluster
-        return gather(_target(job, configuration), cluster, None, configuration.gathering())
+            if self._cluster is None or self._metrics is None:
+                self._cluster, self._metrics = live_cluster(), live_metrics(settings)
+            cluster, metrics = self._cluster, self._metrics
+        return gather(_target(job, configuration), cluster, metrics(configuration), configuration.gathering())
 
 
 def _target(job: Job, configuration: "Configuration") -> "Target":
