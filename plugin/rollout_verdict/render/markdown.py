@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from rollout_verdict.core.comparison import LogChange, LogOutcome, MetricCheck, MetricOutcome
 from rollout_verdict.core.explanation.amounts import duration
-from rollout_verdict.core.explanation.explain import level_of, section_markdown, sections, series_names, shift_of
+from rollout_verdict.core.explanation.explain import section_markdown, sections
+from rollout_verdict.core.explanation.terms import level_of, series_names, shift_of
 from rollout_verdict.core.quote import code_block, code_span, prose
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Decision, RolloutRef, Severity, Side

@@ -9,8 +9,9 @@ from rich.text import Text
 
 from rollout_verdict.core.comparison import DiffItem, LogChange, MetricCheck, MetricOutcome, PodFact
 from rollout_verdict.core.explanation.amounts import chance, count, duration
-from rollout_verdict.core.explanation.explain import level_of, sections, series_names, shift_of
+from rollout_verdict.core.explanation.explain import sections
 from rollout_verdict.core.explanation.statements import Section, Statement
+from rollout_verdict.core.explanation.terms import level_of, series_names, shift_of
 from rollout_verdict.core.quote import visible
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Decision, Severity, Side

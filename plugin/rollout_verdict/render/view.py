@@ -9,7 +9,8 @@ from typing import Any
 from rollout_verdict.core.comparison import LogChange, LogOutcome, MetricCheck, MetricOutcome
 from rollout_verdict.core.evidence import LogPattern, PodState
 from rollout_verdict.core.explanation.amounts import chance, duration, number, span
-from rollout_verdict.core.explanation.explain import level_of, sections, series_names, shift_of
+from rollout_verdict.core.explanation.explain import sections
+from rollout_verdict.core.explanation.terms import level_of, series_names, shift_of
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Decision, Severity, Side
 from rollout_verdict.render import svg

@@ -7,16 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout_verdict.core.comparison import LogOutcome, MetricOutcome
-from rollout_verdict.core.explanation.explain import (
-    GAPS,
-    explain,
-    headline,
-    level_of,
-    model_opinion,
-    sections,
-    series_names,
-    shift_of,
-)
+from rollout_verdict.core.explanation.basis import GAPS
+from rollout_verdict.core.explanation.explain import explain, headline, sections
+from rollout_verdict.core.explanation.terms import level_of, model_opinion, series_names, shift_of
 from rollout_verdict.core.values import Decision, Gap, Pair, Severity, Side, SourceKind
 from tests.core import builders
 from tests.render import results

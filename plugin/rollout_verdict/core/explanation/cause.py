@@ -60,10 +60,12 @@ def likely_cause(comparison: Comparison) -> Statement | None:
 def _bad_logs(comparison: Comparison) -> tuple[LogChange, ...]:
     """Return the messages that are new or more frequent and stand for trouble, at most as many as are searched."""
     changes = comparison.logs.changes if comparison.logs else ()
+    aside = {item.id for item in comparison.set_aside}
     return tuple(
         change
         for change in changes
-        if change.outcome in (LogOutcome.NEW, LogOutcome.RISEN)
+        if change.id not in aside
+        and change.outcome in (LogOutcome.NEW, LogOutcome.RISEN)
         and (change.severity is not Severity.INFO or (change.significant and change.pattern.level >= Level.WARN))
     )[:_READ]
 

@@ -4,7 +4,6 @@ Measured, inferred and said by the model are kept apart. Every claim carries the
 """
 
 from collections.abc import Iterator
-from math import isclose
 
 from rollout_verdict.core.comparison import (
     Comparison,
@@ -14,25 +13,22 @@ from rollout_verdict.core.comparison import (
     MetricOutcome,
 )
 from rollout_verdict.core.evidence import Evidence
-from rollout_verdict.core.explanation import commands
-from rollout_verdict.core.explanation.amounts import amount, chance, change, count, duration, number, span
+from rollout_verdict.core.explanation import basis, commands, remembered
+from rollout_verdict.core.explanation.amounts import chance, count, number, span
 from rollout_verdict.core.explanation.cause import likely_cause
 from rollout_verdict.core.explanation.statements import Quote, Section, Statement, markdown, plain, quote, say
+from rollout_verdict.core.explanation.terms import LISTED, level_of, model_opinion, series_names, shift_of
 from rollout_verdict.core.quote import prose, visible
 from rollout_verdict.core.rules import JUDGE
 from rollout_verdict.core.values import (
     Citation,
     Decision,
     Explanation,
-    Opinion,
     Severity,
     Side,
-    SourceKind,
     Verdict,
 )
 
-LISTED = 6  # of a kind; a reader at night takes in no more, and the comparison holds the rest
-GAPS = 20  # what is missing is worth more lines than what is there, but not without end
 _WORDS = {
     Decision.PROMOTE: "Promote",
     Decision.ROLLBACK: "Roll back",
@@ -83,11 +79,22 @@ def sections(evidence: Evidence, comparison: Comparison, verdict: Verdict) -> tu
             note="inferred by rules, not measured",
             decisive=True,
         ),
+        Section(
+            title="Set aside",
+            statements=tuple(remembered.set_aside(comparison)),
+            note="known to be benign, by the word of people",
+            decisive=True,
+        ),
         _model(verdict),
+        Section(
+            title="Earlier verdicts",
+            statements=tuple(remembered.earlier(comparison, verdict)),
+            note="remembered, not measured",
+        ),
         Section(title="What differs", statements=tuple(_differs(comparison))),
-        Section(title="What is the same", statements=tuple(_same(comparison))),
-        Section(title="What was compared", statements=tuple(_compared(evidence, comparison))),
-        Section(title="What was not looked at", statements=tuple(_unseen(evidence, comparison, verdict))),
+        Section(title="What is the same", statements=tuple(basis.same(comparison))),
+        Section(title="What was compared", statements=tuple(basis.compared(evidence, comparison))),
+        Section(title="What was not looked at", statements=tuple(basis.unseen(evidence, comparison, verdict))),
     )
     return tuple(part for part in parts if part.statements)
 
@@ -98,25 +105,14 @@ def section_markdown(section: Section) -> str:
     return "\n".join((f"**{prose(section.title)}**{note}", "", *(f"- {markdown(s)}" for s in section.statements)))
 
 
-def model_opinion(verdict: Verdict) -> Opinion | None:
-    """Return the model's opinion, None when there is none."""
-    return next((opinion for opinion in verdict.opinions if opinion.judge != JUDGE), None)
-
-
-def series_names(comparison: Comparison) -> dict[str, str]:
-    """Return by id the metrics' names as PromQL writes them, without the labels that all of them share."""
-    checks = comparison.metrics.checks if comparison.metrics else ()
-    shared = frozenset.intersection(*(frozenset(check.labels) for check in checks)) if checks else frozenset()
-    return {check.id: _series_name(check, shared) for check in checks}
-
-
-def _series_name(check: MetricCheck, shared: frozenset[tuple[str, str]]) -> str:
-    labels = ", ".join(f'{name}="{value}"' for name, value in check.labels if (name, value) not in shared)
-    return f"{check.name}{{{labels}}}" if labels else check.name
-
-
 def _why(comparison: Comparison, verdict: Verdict) -> tuple[Statement, ...]:
-    findings = [f for opinion in verdict.opinions if opinion.judge == JUDGE for f in opinion.findings]
+    findings = [
+        finding
+        for opinion in verdict.opinions
+        if opinion.judge == JUDGE
+        for finding in opinion.findings
+        if finding.severity is not Severity.INFO
+    ]
     messages = {change.id: change.pattern.wording for change in comparison.logs.changes} if comparison.logs else {}
     told = []
     for finding in findings[:LISTED]:
@@ -146,6 +142,8 @@ def _model(verdict: Verdict) -> Section:
         quoted: tuple[str | Quote, ...] = (": ", quote(citation.quote)) if citation.quote else ()
         told.append(say(citation.claim, *quoted, ids=(citation.evidence_id,)))
     told += [say("Suggests: ", step) for step in opinion.next_steps[:3]]
+    if verdict.vote:
+        told.append(say(f"More than one was asked, since {verdict.vote.why}: {verdict.vote.rationale}"))
     title = f"The model ({opinion.judge})"
     return Section(title=title, statements=tuple(told), note="its words, not measured", decisive=True)
 
@@ -187,23 +185,6 @@ def _metric(check: MetricCheck, name: str) -> Statement:
     return say(quote(name), words, ids=(check.id,))
 
 
-def level_of(check: MetricCheck, side: Side) -> str:
-    """Return what a metric came to on one side: the level that was compared, else the mean."""
-    summary = check.summary.of(side)
-    mean = summary.mean if summary else None
-    told = check.levels.of(side) if check.levels else mean
-    return "no data" if told is None else amount(told, check.unit)
-
-
-def shift_of(check: MetricCheck) -> str:
-    """Return the shift with its sign, and what it is where the two levels do not give it: an estimate, or growth."""
-    if check.effect is None:
-        return ""
-    seen = check.levels.canary - check.levels.stable if check.levels else check.effect
-    estimated = " (estimated)" if not isclose(seen, check.effect, rel_tol=0.01) else ""
-    return change(check.effect, check.unit) + (" (growth)" if check.method == "growth" else estimated)
-
-
 def _log(changed: LogChange) -> Statement:
     events = changed.events
     seen = f"{count(events.canary, 'event')} on the canary in {count(changed.pods_seen.canary, 'pod')}"
@@ -214,93 +195,3 @@ def _log(changed: LogChange) -> Statement:
     level = f" {pattern.level.name}" if pattern.level else ""
     words = f": {seen}, {against}{ratio}{weight}"
     return say(f"{changed.outcome.value}{level} ", quote(pattern.wording), words, ids=(changed.id,))
-
-
-def _same(comparison: Comparison) -> Iterator[Statement]:
-    if comparison.metrics:
-        passed = sum(check.outcome is MetricOutcome.PASS for check in comparison.metrics.checks)
-        yield say(f"{passed} of {count(len(comparison.metrics.checks), 'metric')} as on stable")
-    if comparison.logs:
-        changes = comparison.logs.changes
-        same = sum(c.outcome in (LogOutcome.UNCHANGED, LogOutcome.REWORDED) for c in changes)
-        reworded = sum(c.outcome is LogOutcome.REWORDED for c in changes)
-        note = f" ({reworded} of them reworded)" if reworded else ""
-        yield say(f"{same} of {count(len(changes), 'log message')} as on stable{note}")
-    if comparison.pods:
-        ready, total = comparison.pods.ready, comparison.pods.total
-        yield say(f"ready pods: {ready.canary} of {total.canary} canary, {ready.stable} of {total.stable} stable")
-
-
-def _compared(evidence: Evidence, comparison: Comparison) -> Iterator[Statement]:
-    for side in Side:
-        pods = evidence.pods.of(side)
-        version = evidence.rollout.stable_hash if side is Side.STABLE else evidence.rollout.canary_hash
-        of = (" of version ", quote(version)) if version else ()
-        names: list[str | Quote] = [part for pod in pods[:3] for part in (", ", quote(pod))]
-        more = f" and {len(pods) - 3} more" if len(pods) > 3 else ""
-        yield say(f"{side.value}: {count(len(pods), 'pod')}", *of, *(": ", *names[1:]) if names else (), more)
-    if window := evidence.window:
-        yield say(f"window: {window.start:%Y-%m-%d %H:%M:%S} to {window.end:%H:%M:%S} UTC, {duration(window.seconds)}")
-    if evidence.logs:
-        lines = evidence.logs.pods.map(lambda pods: sum(pod.lines for pod in pods))
-        read = f"{count(lines.canary, 'line')} of the canary, {lines.stable:,} of stable"
-        yield say(f"logs: {read}, {count(len(evidence.logs.patterns), 'different message')}")
-    if evidence.metrics and comparison.metrics:
-        samples = evidence.metrics.series.map(lambda series: sum(len(one.samples) for one in series))
-        read = f"{count(samples.canary, 'sample')} of the canary, {samples.stable:,} of stable"
-        yield say(f"metrics: {count(len(comparison.metrics.checks), 'metric')}, {read}")
-    if evidence.kubernetes:
-        told = evidence.kubernetes.pods.map(len)
-        heard = any(pod.events for side in Side for pod in evidence.kubernetes.pods.of(side))
-        what = "pod states and events" if heard else "pod states (no events were recorded)"
-        yield say(f"{what}: {count(told.canary, 'canary pod')}, {told.stable} stable")
-    if evidence.diff:
-        yield say(f"pod template: {count(len(evidence.diff.changes), 'change')}")
-
-
-def _unseen(evidence: Evidence, comparison: Comparison, verdict: Verdict) -> Iterator[Statement]:
-    for gap in verdict.gaps[:GAPS]:
-        hint = f" ({gap.hint})" if gap.hint else ""
-        yield say(f"{gap.what}: {gap.reason}{hint}")
-    if len(verdict.gaps) > GAPS:
-        yield say(f"and {len(verdict.gaps) - GAPS} more gaps")
-    told = {gap.source for gap in verdict.gaps}
-    parts = (
-        (SourceKind.LOGS, evidence.logs, "logs"),
-        (SourceKind.METRICS, evidence.metrics, "metrics"),
-        (SourceKind.KUBERNETES, evidence.kubernetes, "pod states and events"),
-        (SourceKind.DIFF, evidence.diff, "changes of the pod template"),
-    )
-    yield from (say(f"{name}: not in the evidence") for kind, part, name in parts if part is None and kind not in told)
-    if SourceKind.MODEL not in told and model_opinion(verdict) is None:
-        yield say("no model was asked: this is statistics and rules alone")
-    yield from _unjudged(evidence, comparison)
-
-
-def _unjudged(evidence: Evidence, comparison: Comparison) -> Iterator[Statement]:
-    for part, name in ((comparison.logs, "logs"), (comparison.metrics, "metrics")):
-        if part is not None and not part.adequate:
-            yield say(f"{name} could not be judged: {part.reason}")
-    checks = comparison.metrics.checks if comparison.metrics else ()
-    called = series_names(comparison)
-    for outcome, why in ((MetricOutcome.NO_DATA, "no data"), (MetricOutcome.TOO_FEW, "too few samples")):
-        missing = [check for check in checks if check.outcome is outcome]
-        if missing:
-            names: list[str | Quote] = [part for check in missing[:LISTED] for part in (", ", quote(called[check.id]))]
-            more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
-            ids = tuple(check.id for check in missing[:LISTED])
-            yield say(f"metrics with {why}: ", *names[1:], more, ids=ids)
-    rare = sum(c.outcome is LogOutcome.TOO_FEW for c in comparison.logs.changes) if comparison.logs else 0
-    if rare:
-        yield say(f"{count(rare, 'log message')} seen too rarely to be judged")
-    if evidence.logs:
-        pods = (*evidence.logs.pods.stable, *evidence.logs.pods.canary)
-        for pod in [pod for pod in pods if pod.partial][:LISTED]:
-            yield say("log of ", quote(pod.pod), f" read in part: {pod.partial}")
-        cut = sum(pod.cut_lines for pod in pods)
-        if cut:
-            yield say(f"the ends of {count(cut, 'overlong log line')}")
-        if evidence.logs.coarse_events:
-            yield say(
-                f"{count(evidence.logs.coarse_events, 'log event')} beyond the table of messages, counted coarsely"
-            )

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from rollout_verdict.core.explanation.explain import model_opinion
+from rollout_verdict.core.explanation.terms import model_opinion
 from rollout_verdict.core.quote import visible
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Citation, Opinion
