@@ -59,13 +59,14 @@ class Chooser:
         found: list[Probed] = []
         gaps: list[Gap] = []
         left = MOST_PROBES
+        tried: list[Gap]
         for preset in in_order(scope.routers):
             known = any(variant.counter in given for variant in preset.variants)
             if not known and not _named_by(preset, scope.routers):
                 continue  # nobody expects it
             if known:
                 left -= 1
-            tried: list[Gap] = []
+            tried = []
             await self._try(preset, scope, span, given, found=found, gaps=tried)
             told = not any(one.flag is Flag.ABSENT and one.preset is preset for one in found)
             gaps += tried if told or _named_by(preset, scope.routers) else ()
@@ -73,7 +74,10 @@ class Chooser:
                 break
         kubernetes = next(preset for preset in presets() if preset.name == KUBERNETES)
         if any(variant.counter in given for variant in kubernetes.variants):
-            await self._try(kubernetes, scope, span, given, found=found, gaps=gaps)
+            tried = []
+            await self._try(kubernetes, scope, span, given, found=found, gaps=tried)
+            # Its absence is no news: the Kubernetes API tells most of it.
+            gaps += () if any(one.preset is kubernetes and one.flag is Flag.ABSENT for one in found) else tried
         if not found:
             reason = "the server has none of the metrics that the presets know"
             gaps.append(

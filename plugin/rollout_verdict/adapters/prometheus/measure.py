@@ -273,10 +273,11 @@ class Measurement:
         for one in found:
             if good and id(one) in short:
                 continue  # another preset knows better
+            useless = self._told_of_saturation(one)
             for ask in one.plan.asks:
                 pair = one.series[ask.name]
                 # With too few requests only their number is told: neither failures nor resources say anything yet.
-                if (held and ask.direction is not Direction.NEUTRAL) or self._saturated(one, ask, pair):
+                if (held and ask.direction is not Direction.NEUTRAL) or ask.name in useless:
                     continue
                 if not (pair.stable or pair.canary):
                     continue
@@ -319,21 +320,20 @@ class Measurement:
                 return True
         return False
 
-    def _saturated(self, found: Found, ask: Ask, pair: Pair[Series]) -> bool:
-        """Note a quantile that is at the highest bound of its buckets; it tells nothing where both sides are."""
+    def _told_of_saturation(self, found: Found) -> frozenset[str]:
+        """Note quantiles at the highest bound of their buckets; return those that are so on both sides."""
         top = found.plan.reading.top
-        if not ask.bounded or top is None:
-            return False
-        full = [side for side in Side if _share_at(pair.of(side), top) > 0.5]
-        if full:
-            where = " and ".join(side.value for side in full)
-            reason = f"{Flag.SATURATED.value}: {ask.name} is at the highest bound, {top:g} s or more, on {where}"
-            self._gaps.append(
-                report.gap(
-                    report.what(found.plan.probed.preset), reason, "give the histogram buckets with higher bounds"
-                )
-            )
-        return len(full) == 2
+        full: dict[tuple[Side, ...], list[str]] = {}
+        for ask in found.plan.asks:
+            if ask.bounded and top is not None:
+                sides = tuple(side for side in Side if _share_at(found.series[ask.name].of(side), top) > 0.5)
+                full.setdefault(sides, []).append(ask.name)
+        full.pop((), None)
+        for sides, names in full.items():
+            where = " and ".join(side.value for side in sides)
+            reason = f"{', '.join(names)} at the highest bound, {top:g} s or more, on {where}"
+            self._gaps.append(report.of_preset(replace(found.plan.probed, flag=Flag.SATURATED, reason=reason)))
+        return frozenset(full.get(tuple(Side), ()))
 
 
 DELAYED = f"{Flag.DELAYED.value}:"

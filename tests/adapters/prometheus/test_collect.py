@@ -1,0 +1,267 @@
+"""Choosing presets, own queries, and what an engine makes of the evidence; against a real Prometheus."""
+
+import dataclasses
+
+import pytest
+
+from rollout_verdict.adapters.prometheus.memory import Memory
+from rollout_verdict.adapters.prometheus.options import OwnQuery, Wanted
+from rollout_verdict.core.evidence import Direction, Evidence
+from rollout_verdict.core.policy import Policy
+from rollout_verdict.core.redaction.redact import Redactor
+from rollout_verdict.core.values import Decision, Pair, Severity, Side, SourceKind
+from rollout_verdict.engine import judge
+from tests.adapters.prometheus.asking import collect, mean, values
+from tests.adapters.prometheus.conftest import world
+from tests.adapters.prometheus.families import FAMILIES
+from tests.adapters.prometheus.world import END, WINDOW_S
+
+NGINX, APP, ALB, TRAEFIK = (
+    next(one for one in FAMILIES if one.id == name) for name in ("nginx", "app-status", "alb", "traefik")
+)
+
+
+def judged(evidence, gaps, scope):
+    both = Pair(stable=Side.STABLE, canary=Side.CANARY)
+    whole = Evidence(
+        rollout=scope.rollout, window=scope.window, pods=both.map(scope.pods.of), metrics=evidence, gaps=gaps
+    )
+    return judge(whole, Policy(), None, Redactor())
+
+
+def of_metrics(result, *severities):
+    findings = result.verdict.opinions[0].findings
+    return [one for one in findings if one.source is SourceKind.METRICS and one.severity in severities]
+
+
+@pytest.mark.parametrize("family", [NGINX, APP], ids=lambda family: family.id)
+def test_a_canary_that_fails_is_rolled_back(families, family):
+    """Eight per cent of failures against one: the metrics alone say rollback, and name the failures."""
+    scope = world(family, "shop").scope(routers=(family.preset,))
+    result = judged(*collect(families, scope), scope)
+    assert result.verdict.decision is Decision.ROLLBACK
+    assert any(f"{family.prefix}_error_ratio" in one.summary for one in of_metrics(result, Severity.FAIL))
+
+
+@pytest.mark.parametrize("family", [NGINX, APP], ids=lambda family: family.id)
+def test_a_canary_that_is_as_good_as_stable_is_promoted(families, family):
+    """The same shares and durations on both sides: no finding, and a promotion."""
+    scope = world(family, "fine").scope(routers=(family.preset,))
+    result = judged(*collect(families, scope), scope)
+    assert of_metrics(result, Severity.WARN, Severity.FAIL) == []
+    assert result.verdict.decision is Decision.PROMOTE
+
+
+@pytest.mark.parametrize("kind", ["thin", "lone", "same"])
+@pytest.mark.parametrize("family", [NGINX, APP, TRAEFIK], ids=lambda family: family.id)
+def test_a_preset_that_is_not_ok_neither_convicts_nor_acquits(families, family, kind):
+    """Too few requests, one side only, or sides that nothing tells apart: the verdict stays open."""
+    scope = world(family, kind).scope(routers=(family.preset,), blind=kind == "same" and family.blind)
+    result = judged(*collect(families, scope), scope)
+    assert result.verdict.decision is Decision.INCONCLUSIVE
+    assert result.verdict.gaps
+
+
+def test_the_rollouts_router_comes_first(families):
+    """What the Rollout routes by is asked first; the first preset with data on both sides is the one."""
+    scope = world(TRAEFIK, "shop").scope(routers=("traefik",))
+    evidence, _ = collect(families, scope)
+    assert {meta.name.partition("_")[0] for meta in evidence.meta} == {"traefik"}
+
+
+def test_without_a_router_the_application_speaks(families):
+    """No trafficRouting: mesh and application are tried in that order, with no gap about what nobody expects."""
+    scope = world(APP, "shop").scope()
+    evidence, gaps = collect(families, scope)
+    assert "http_error_ratio" in {meta.name for meta in evidence.meta}
+    assert gaps == ()
+
+
+def test_a_router_without_series_is_told_of(families):
+    """The Rollout routes by nginx, and Prometheus has nothing of it: the gap says so though the application speaks."""
+    scope = world(APP, "shop").scope(routers=("nginx",))
+    evidence, gaps = collect(families, scope)
+    assert "http_error_ratio" in {meta.name for meta in evidence.meta}
+    (gap,) = gaps
+    assert gap.what == "metrics of preset nginx"
+    assert gap.reason.startswith("absent: ")
+
+
+def test_a_preset_that_does_not_exist_is_named(families):
+    evidence, gaps = collect(families, world(APP, "shop").scope(), "ngnix")
+    assert evidence is None
+    (gap,) = gaps
+    assert gap.what == "metrics of preset ngnix"
+    assert "auto, nginx" in gap.hint
+
+
+def test_late_data_is_asked_for_where_it_is_complete(families):
+    """CloudWatch is ten minutes late: five minutes after its end, half of the window is there, and that half is used."""
+    scope = world(ALB, "shop").scope(routers=("alb",))
+    evidence, _ = collect(families, scope, "alb", now=END + 300)
+    last = max(at for one in evidence.series.canary for at, _ in one.samples)
+    assert END - WINDOW_S < last < END - 300
+    assert mean(evidence, "alb_error_ratio", Side.CANARY) == pytest.approx(0.08, rel=0.05)
+
+
+def test_a_canary_younger_than_the_delay_is_not_judged(families):
+    """Just after the window nothing of it is complete: delayed, and the verdict stays open."""
+    scope = world(ALB, "shop").scope(routers=("alb",))
+    evidence, gaps = collect(families, scope, now=END)
+    gap = next(gap for gap in gaps if gap.what == "metrics of preset alb")
+    assert gap.reason.startswith("delayed: ")
+    assert gap.hint
+    assert judged(evidence, gaps, scope).verdict.decision is Decision.INCONCLUSIVE
+
+
+OWN = 'sum by (pod) (rate(http_requests_total{namespace="${namespace}",pod=~"${pods}",status="500"}[${rate}]))'
+
+
+def test_an_own_query_runs_for_each_side(families):
+    """Placeholders are filled in side by side; the metric has the operator's name, unit and direction."""
+    query = OwnQuery(name="five_hundreds", query=OWN, unit="errors_per_second", direction=Direction.HIGHER_IS_WORSE)
+    scope = world(APP, "shop").scope()
+    evidence, gaps = collect(families, scope, wanted=Wanted(presets=("app",), queries=(query,)))
+    assert gaps == ()
+    (meta,) = [meta for meta in evidence.meta if meta.name == "five_hundreds"]
+    assert (meta.unit, meta.direction) == ("errors_per_second", Direction.HIGHER_IS_WORSE)
+    assert mean(evidence, "five_hundreds", Side.STABLE, total=True) == pytest.approx(0.4, rel=0.02)
+    assert mean(evidence, "five_hundreds", Side.CANARY, total=True) == pytest.approx(0.8, rel=0.02)
+
+
+def test_an_own_query_without_a_side_is_dealt_out_by_pod(families):
+    """One query for both sides: each series goes to the side whose pod it is about, others nowhere."""
+    query = OwnQuery(name="rate", query="sum by (pod, namespace) (rate(http_requests_total[${rate}]))")
+    there = world(APP, "shop")
+    evidence, gaps = collect(families, there.scope(), wanted=Wanted(presets=("app",), queries=(query,)))
+    assert gaps == ()
+    for side in Side:
+        assert set(values(evidence, "rate", side)) == set(there.pods(side))
+
+
+def test_an_own_query_that_names_nobody_is_a_gap(families):
+    query = OwnQuery(name="all", query="sum(rate(http_requests_total[${rate}]))")
+    _, gaps = collect(families, world(APP, "shop").scope(), wanted=Wanted(presets=("app",), queries=(query,)))
+    (gap,) = gaps
+    assert gap.what == "metrics of query all"
+    assert "${pods}" in gap.hint
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ('up{pod=~"${podz}"}', "${podz} is no placeholder"),
+        ('up{service="${service}"}', "nothing is known to put in for ${service}"),
+        ("rate(http_requests_total", "query refused: HTTP 400: bad_data"),
+        ("sum by (pod) (http_requests_total) + on (job) http_requests_total", "query refused"),
+    ],
+)
+def test_an_own_query_that_is_wrong_is_a_gap(families, query, told):
+    """The gap names the query and says what is wrong with it; the presets speak nevertheless."""
+    wanted = Wanted(presets=("app",), queries=(OwnQuery(name="mine", query=query),))
+    evidence, gaps = collect(families, world(APP, "shop").scope(blind=True), wanted=wanted)
+    gaps = [gap for gap in gaps if gap.what == "metrics of query mine"]
+    assert told in gaps[0].reason
+    assert gaps[0].hint
+    assert "http_error_ratio" in {meta.name for meta in evidence.meta}
+
+
+def test_what_was_found_out_is_remembered(families):
+    """The second measurement asks for data only; after some minutes everything is probed again."""
+    now = [0.0]
+    memory, counts = Memory(clock=lambda: now[0]), []
+    scope = world(NGINX, "shop").scope()
+
+    def ask():
+        before = _requests(families)
+        evidence, _ = collect(families, scope, "nginx", memory=memory)
+        counts.append(_requests(families) - before)
+        return evidence
+
+    first, second = ask(), ask()
+    now[0] = 301.0
+    third = ask()
+    assert first == second == third
+    assert counts[0] == counts[2] == counts[1] + 4  # names, two variants, details
+
+
+def _requests(address):
+    import httpx2
+
+    text = httpx2.get(f"{address}/metrics", trust_env=False).text
+    handlers = ("/api/v1/query", "/api/v1/query_range", "/api/v1/label/:name/values")
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in text.splitlines()
+        if line.startswith("prometheus_http_requests_total") and any(f'handler="{one}"' in line for one in handlers)
+    )
+
+
+def test_the_same_answers_make_the_same_evidence(families):
+    """Requests run at the same time and end in any order; the evidence does not show it."""
+    scope = world(NGINX, "shop").scope()
+    assert collect(families, scope) == collect(families, scope)
+
+
+def test_both_sides_are_asked_for_the_same_times(families):
+    """The samples of both sides are at the same times, inside the half-open window."""
+    evidence, _ = collect(families, world(NGINX, "shop").scope(), "nginx")
+    times = {
+        side: {at for one in evidence.series.of(side) if one.name == "nginx_error_ratio" for at, _ in one.samples}
+        for side in Side
+    }
+    assert times[Side.STABLE] == times[Side.CANARY]
+    assert min(times[Side.CANARY]) > END - WINDOW_S
+    assert max(times[Side.CANARY]) < END
+
+
+def test_the_query_stands_in_the_record(families):
+    """For people who want to look for themselves: the canary's query is kept with each metric."""
+    evidence, _ = collect(families, world(NGINX, "shop").scope(), "nginx")
+    for meta in evidence.meta:
+        assert "nginx_ingress_controller_" in meta.help
+
+
+def test_other_presets_with_the_same_names_are_kept_apart(families):
+    """Two presets asked for by name may call a metric the same: the later one gets the preset's name in front."""
+    there = world(next(one for one in FAMILIES if one.id == "istio-hosts"), "shop")
+    evidence, _ = collect(families, there.scope(), "istio", "gatewayapi-istio")
+    names = {meta.name for meta in evidence.meta}
+    assert {"istio_error_ratio", "gatewayapi_istio_istio_error_ratio"} <= names
+
+
+def test_progress_is_told(families):
+    """Every answered query is heard of, and the last one makes it whole."""
+    heard = []
+    scope = world(NGINX, "shop").scope()
+    from rollout_verdict.adapters.prometheus.collect import Prometheus
+    from rollout_verdict.adapters.prometheus.options import Server
+
+    source = Prometheus(server=Server(address=families), wanted=Wanted(presets=("nginx",)))
+    source.collect(scope, deadline_s=30.0, on_done=lambda done, total: heard.append((done, total)))
+    assert heard[-1][0] == heard[-1][1] == len(heard)
+    assert len(heard) > 10
+
+
+def test_a_minimum_of_requests_may_be_set(families):
+    """Who asks for more than there were gets no verdict; who is content with less gets one."""
+    scope = world(NGINX, "thin").scope()
+    wanted = Wanted(presets=("nginx",), min_requests=20)
+    evidence, gaps = collect(families, scope, wanted=wanted)
+    assert not [gap for gap in gaps if "insufficient" in gap.reason]
+    assert "nginx_error_ratio" in {meta.name for meta in evidence.meta}
+    evidence, gaps = collect(
+        families,
+        world(NGINX, "fine").scope(),
+        wanted=dataclasses.replace(wanted, min_requests=10_000, min_failures=1_000),
+    )
+    assert gaps[0].reason.startswith("insufficient: ")
+
+
+def test_few_requests_that_fail_convict(families):
+    """A canary with too few requests to clear it is still convicted by enough failures among them."""
+    scope = world(NGINX, "shop").scope()
+    wanted = Wanted(presets=("nginx",), min_requests=1_000_000)
+    evidence, gaps = collect(families, scope, wanted=wanted)
+    assert gaps == ()
+    assert judged(evidence, gaps, scope).verdict.decision is Decision.ROLLBACK
