@@ -144,10 +144,15 @@ def _walk(value: Any, text: Callable[[str], str], named: Callable[[str, str], st
     return value
 
 
+_PLAIN = frozenset({float, int})
+
+
 def _walk_tuple(value: tuple[Any, ...], text: Callable[[str], str], named: Callable[[str, str], str]) -> Any:
     if len(value) == 2 and type(value[0]) is str and type(value[1]) is str:
         pair = (text(value[0]), named(value[0], value[1]))
         return value if pair == value else pair
+    if _PLAIN.issuperset(map(type, value)):  # a sample of a series, of which there are more than of anything else
+        return value
     new = tuple(_walk(item, text, named) for item in value)
     return value if all(map(_same, new, value)) else new
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from rollout_verdict.core.redaction.patterns import MASK, PLACEHOLDER, Detector, Span
 
@@ -107,7 +108,11 @@ _HARMLESS = re.compile(
 
 def secret_kind(name: str) -> str | None:
     """Return the kind of secret that a name ("DB_PASSWORD", "x-api-key") promises, None when it promises none."""
-    name = name[-200:]
+    return _kind_of(name[-200:])
+
+
+@lru_cache(maxsize=4096)  # names of labels and variables: few, and each stands beside many values
+def _kind_of(name: str) -> str | None:
     kinds = (kind for _, end, kind in _words(name) if _ends(name, end, kind))
     return next(kinds, None)
 
