@@ -10,7 +10,8 @@ from rollout_verdict.core.decide import Checked, decide
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.rules import Assessment
 from rollout_verdict.core.values import Citation, DecidedBy, Decision, Finding, Gap, Opinion, Severity, SourceKind
-from rollout_verdict.core.vote import RATIONALE_LENGTH, count, doubt, usable
+from rollout_verdict.core.vote import RATIONALE_LENGTH, count, doubt, usable, voices
+from tests.adapters import canaries
 
 P, R, N = Decision.PROMOTE, Decision.ROLLBACK, Decision.INCONCLUSIVE
 POLICY = Policy(second_opinions=("b",))
@@ -92,6 +93,14 @@ def test_a_promote_without_confidence_is_no_opinion():
 def test_the_rationale_is_bounded():
     _, vote = counted(*(said(P, 90, "x" * 200) for _ in range(6)))
     assert len(vote.rationale) == RATIONALE_LENGTH
+
+
+def test_each_judge_for_itself():
+    result = canaries.judged(canaries.failing())
+    assert voices(result.verdict) == result.verdict.opinions
+    opinion, vote = counted(said(P, 80), said(R, 75, "b"))
+    voted = replace(result.verdict, opinions=(*result.verdict.opinions, opinion), vote=vote)
+    assert [one.judge for one in voices(voted)] == ["rules", "a", "b"]
 
 
 DECISIONS = st.sampled_from(list(Decision))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rollout_verdict.core.policy import Mode, Policy
-from rollout_verdict.core.values import Decision, Gap, Opinion, Vote
+from rollout_verdict.core.values import Decision, Gap, Opinion, Verdict, Vote
 
 RATIONALE_LENGTH = 600  # of the rationale: what fits the measurement's metadata
 
@@ -66,6 +66,12 @@ def count(opinions: Sequence[Opinion], failed: Sequence[Gap], why: str, policy: 
     else:
         said = replace(lead, judge=judge, confidence=min(confidence, lead.confidence))
     return said, vote
+
+
+def voices(verdict: Verdict) -> tuple[Opinion, ...]:
+    """Return what each judge said for itself: the rules and, where several models were asked, each of them."""
+    rules, *counted = verdict.opinions
+    return (rules, *(verdict.vote.opinions if verdict.vote else counted))
 
 
 def _rationale(

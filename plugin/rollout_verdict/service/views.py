@@ -3,7 +3,8 @@
 from urllib.parse import quote
 
 from rollout_verdict.core.result import Result
-from rollout_verdict.core.values import Decision, Opinion
+from rollout_verdict.core.values import Decision, Opinion, Verdict
+from rollout_verdict.core.vote import voices
 from rollout_verdict.jobs.analysis import Analysis, Phase, Summary
 from rollout_verdict.service.schemas import (
     AgentAnswer,
@@ -88,7 +89,7 @@ def measurement_state(analysis: Analysis, result: Result | None, settings: Servi
                 digest=summary.digest,
                 decided_by=summary.decided_by,
                 rationale=rationale(result) if result else "",
-                models=[_vote(opinion) for opinion in result.verdict.opinions] if result else [],
+                models=[_vote(opinion) for opinion in voices(result.verdict)] if result else [],
                 warnings=[*request.warnings, *(result.warnings if result else ())],
             ),
         )
@@ -101,7 +102,8 @@ def rationale(result: Result) -> str:
     """Return how the verdict came about, in a line."""
     verdict = result.verdict
     votes = ", ".join(f"{one.judge} {one.decision.value} ({one.confidence} %)" for one in verdict.opinions)
-    return f"row {verdict.row} of the decision table: {votes}"
+    told = f"row {verdict.row} of the decision table: {votes}"
+    return f"{told}; {verdict.vote.why}, so: {verdict.vote.rationale}" if verdict.vote else told
 
 
 def _vote(opinion: Opinion) -> ModelVote:
@@ -159,9 +161,27 @@ def agent_answer(analysis: Analysis, result: Result | None) -> AgentAnswer | Non
         remediation="; ".join(said.next_steps) if said else "",
         promote=summary.decision is Decision.PROMOTE,
         confidence=summary.confidence,
-        model_results=[_agent_model(one) for one in result.verdict.opinions] if result else [],
+        model_results=_agent_models(result.verdict) if result else [],
         voting_rationale=rationale(result) if result else f"{summary.decision.value}, by {summary.decided_by}",
     )
+
+
+def _agent_models(verdict: Verdict) -> list[AgentModel]:
+    """Return what each judge said; those that were asked and failed say why, and promote nothing."""
+    silent = [
+        AgentModel(
+            model_name=gap.what,
+            analysis="",
+            root_cause="",
+            remediation="",
+            promote=False,
+            confidence=0,
+            execution_time_ms=0,
+            error=gap.reason,
+        )
+        for gap in (verdict.vote.failed if verdict.vote else ())
+    ]
+    return [*(_agent_model(one) for one in voices(verdict)), *silent]
 
 
 def _agent_model(opinion: Opinion) -> AgentModel:
