@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rollout_verdict.adapters.gemini import GeminiJudge
     from rollout_verdict.adapters.gemini.options import Options
     from rollout_verdict.adapters.kubernetes import KubernetesCluster
+    from rollout_verdict.adapters.prometheus.options import Server
     from rollout_verdict.configuration import Configuration
     from rollout_verdict.core.ports import Metrics
     from rollout_verdict.jobs.durable import DurableAnalyses
@@ -165,11 +166,36 @@ def live_metrics(settings: Settings, address: str = "") -> "Callable[[Configurat
     """
     from rollout_verdict.adapters.prometheus.collect import Prometheus
     from rollout_verdict.adapters.prometheus.memory import Memory
-    from rollout_verdict.adapters.prometheus.options import OwnQuery, Server, Wanted
+    from rollout_verdict.adapters.prometheus.options import OwnQuery, Wanted
     from rollout_verdict.core.evidence import Direction
 
+    server, memory = prometheus_server(settings, address), Memory()
+
+    def source(configuration: "Configuration") -> "Metrics | None":
+        told = configuration.prometheus
+        if not (server.address or told.address):
+            return None
+        queries = tuple(
+            OwnQuery(name=one.name, query=one.query, direction=Direction(one.direction), unit=one.unit)
+            for one in told.queries
+        )
+        wanted = Wanted(
+            address=told.address,
+            presets=told.presets or settings.prometheus.presets,
+            queries=queries,
+            min_requests=told.minimum_requests,
+        )
+        return Prometheus(server=server, wanted=wanted, memory=memory)
+
+    return source
+
+
+def prometheus_server(settings: Settings, address: str = "") -> "Server":
+    """Return the Prometheus of the settings, at another address if one is given."""
+    from rollout_verdict.adapters.prometheus.options import Server
+
     given = settings.prometheus
-    server = Server(
+    return Server(
         address=address or given.address,
         allowed=given.allowed,
         token_file=given.token_file,
@@ -182,22 +208,3 @@ def live_metrics(settings: Settings, address: str = "") -> "Callable[[Configurat
         skip_verify=given.skip_verify,
         timeout_s=given.timeout_s or Server().timeout_s,
     )
-    memory = Memory()
-
-    def source(configuration: "Configuration") -> "Metrics | None":
-        told = configuration.prometheus
-        if not (server.address or told.address):
-            return None
-        queries = tuple(
-            OwnQuery(name=one.name, query=one.query, direction=Direction(one.direction), unit=one.unit)
-            for one in told.queries
-        )
-        wanted = Wanted(
-            address=told.address,
-            presets=told.presets or given.presets,
-            queries=queries,
-            min_requests=told.minimum_requests,
-        )
-        return Prometheus(server=server, wanted=wanted, memory=memory)
-
-    return source

@@ -1,6 +1,7 @@
 """``doctor``: what is there, what is not, and what to do about it."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 
 from rollout_verdict.adapters.kubernetes.trouble import Access
 from rollout_verdict.cli.cluster import READS
+from tests.adapters.prometheus.server import Tsdb, prometheus
 from tests.cli.live import live
 from tests.conftest import ROOT
 from tests.fakes.gemini.server import FakeGemini
@@ -133,7 +135,7 @@ def test_a_cluster_that_does_not_answer_is_missing(run, live, fault, found):
     assert checks["cluster"]["state"] == "missing"
     assert found in checks["cluster"]["found"]
     assert checks["cluster"]["todo"]
-    assert set(checks) == {"cluster", "model"}
+    assert set(checks) == {"cluster", "prometheus", "model"}
 
 
 def test_a_certificate_that_is_not_trusted_is_told(run, live, tmp_path):
@@ -173,6 +175,43 @@ def test_a_key_that_cannot_be_one_is_told_without_showing_it(run, tmp_path, monk
     ran = run("doctor", "-o", "json", "--kubeconfig", tmp_path / "none")
     assert found in told(ran)["model"]["found"]
     assert key not in ran.out
+
+
+@pytest.fixture(scope="module")
+def served_metrics(tmp_path_factory):
+    """The address of a Prometheus that scraped an nginx Ingress a minute ago."""
+    folder, tsdb, now = tmp_path_factory.mktemp("prometheus"), Tsdb(), time.time()
+    labels = {"exported_namespace": "shop", "exported_service": "checkout", "status": "200"}
+    tsdb.add("nginx_ingress_controller_requests", labels, [(now - 300 + 15 * step, step) for step in range(17)])
+    with prometheus(folder, tsdb=tsdb.write(folder)) as address:
+        yield address
+
+
+def test_prometheus_is_told_with_the_presets_it_can_feed(run, tmp_path, monkeypatch, served_metrics):
+    """By the settings, or by the option."""
+    options = ["-o", "json", "--kubeconfig", tmp_path / "none"]
+    check = told(run("doctor", *options, "--prometheus", served_metrics))["prometheus"]
+    assert check["state"] == "ok"
+    assert "nginx" in check["found"]
+    monkeypatch.setenv("ROLLOUT_VERDICT_PROMETHEUS", served_metrics)
+    assert told(run("doctor", *options))["prometheus"] == check
+
+
+def test_a_prometheus_without_known_metrics_is_optional(run, tmp_path):
+    """There may be queries of one's own."""
+    with prometheus(tmp_path) as address:
+        ran = run("doctor", "-o", "json", "--kubeconfig", tmp_path / "none", "--prometheus", address)
+    assert told(ran)["prometheus"]["state"] == "optional"
+    assert "queries of your own" in told(ran)["prometheus"]["todo"]
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "ftp://metrics", "http://user:secret@metrics"])
+def test_a_prometheus_that_is_named_and_not_there_is_missing(run, tmp_path, address):
+    """With what to check; a password in an address is not repeated."""
+    ran = run("doctor", "-o", "json", "--kubeconfig", tmp_path / "none", "--prometheus", address)
+    assert told(ran)["prometheus"]["state"] == "missing"
+    assert told(ran)["prometheus"]["todo"]
+    assert "secret" not in ran.out
 
 
 def test_settings_that_cannot_be_used_are_told(run, tmp_path, monkeypatch):

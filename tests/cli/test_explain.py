@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.target import TargetKind
 from rollout_verdict.settings import Settings
+from tests.adapters.prometheus.server import Tsdb, prometheus
 from tests.cli.live import failing, healthy, live
 from tests.fakes.gemini.server import FakeGemini
 from tests.fakes.kubernetes import scenarios
@@ -192,6 +194,33 @@ def test_the_model_is_asked_where_there_is_a_key(run, live, monkeypatch):
         assert "asking the model" in ran.err
         assert run("explain", "checkout", "--mode", "rules", *options).code == 0
     assert len(model.journal) == 1
+
+
+def test_metrics_come_from_the_prometheus_that_is_named(run, live, tmp_path):
+    """On both sides, by what the presets find."""
+    served, tsdb, now = live(failing), Tsdb(), time.time()
+    for pod in served.cluster.of("", "pods"):
+        name = pod["metadata"]["name"]
+        for status, rate in (("200", 2.0), ("500", 0.4 if "7d4cc1" in name else 0.0)):
+            labels = {"namespace": "shop", "pod": name, "status": status}
+            tsdb.add("http_requests_total", labels, [(now - 900 + 15 * step, 15 * step * rate) for step in range(61)])
+    with prometheus(tmp_path, tsdb=tsdb.write(tmp_path)) as address:
+        ran = run("explain", "checkout", "--prometheus", address, "-o", "json", *served.options)
+    tree = json.loads(ran.out)
+    assert tree["verdict"]["decision"] == "rollback"
+    metrics = [one for one in tree["evidence"]["metrics"]["series"]["canary"] if "error" in one["name"]]
+    assert metrics
+    assert re.search(r"^metrics", ran.err, re.MULTILINE)
+
+
+def test_a_prometheus_that_is_not_there_is_a_gap(run, live):
+    """The rest is judged."""
+    ran = run("explain", "checkout", "--prometheus", "http://127.0.0.1:9", "-o", "json", *live(failing).options)
+    tree = json.loads(ran.out)
+    assert tree["verdict"]["decision"] == "rollback"
+    gaps = [gap for gap in tree["verdict"]["gaps"] if gap["source"] == "metrics"]
+    assert "connection failed" in gaps[0]["reason"]
+    assert gaps[0]["hint"]
 
 
 class Clock:

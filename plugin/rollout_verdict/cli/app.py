@@ -221,7 +221,8 @@ def doctor(
     """Check what live verdicts need: cluster, permissions, Argo Rollouts, Prometheus, model; say what to do."""
     import os
 
-    from rollout_verdict.cli.doctor import Patient, as_json, as_text, checks, healthy
+    from rollout_verdict.cli.check import as_json, as_text, healthy
+    from rollout_verdict.cli.doctor import Patient, checks
     from rollout_verdict.settings import read_settings
 
     patient = Patient(

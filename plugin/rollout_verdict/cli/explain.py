@@ -13,6 +13,7 @@ from rollout_verdict.adapters.bundle import write_bundle
 from rollout_verdict.cli.input import InputError
 from rollout_verdict.cli.judging import EXIT_CODES, NO_KEY, model_for, rendered
 from rollout_verdict.cli.target import namespace_of, target
+from rollout_verdict.configuration import Configuration
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.quote import visible
 from rollout_verdict.core.redaction.redact import Redactor
@@ -21,7 +22,7 @@ from rollout_verdict.core.target import Gathering, Target, TargetError
 from rollout_verdict.engine import judge
 from rollout_verdict.gather import gather
 from rollout_verdict.settings import Settings
-from rollout_verdict.wiring import live_cluster
+from rollout_verdict.wiring import live_cluster, live_metrics
 
 if TYPE_CHECKING:
     from rollout_verdict.cli.progress import Progress
@@ -85,11 +86,12 @@ def explainer(question: Question, policy: Policy, settings: Settings) -> Iterato
     """Give what looks at the target. Raises InputError, SettingsError."""
     namespace = question.namespace or namespace_of(question.kubeconfig, question.context)
     named = target(question.name, namespace, stable=question.stable, canary=question.canary)
+    metrics = live_metrics(settings, question.prometheus)(Configuration())
     with (
         closing(live_cluster(question.kubeconfig, question.context, question.request_timeout_s)) as cluster,
         model_for(settings, policy) as model,
     ):
-        yield Explainer(target=named, cluster=cluster, metrics=None, model=model, question=question)
+        yield Explainer(target=named, cluster=cluster, metrics=metrics, model=model, question=question)
 
 
 def explained(
