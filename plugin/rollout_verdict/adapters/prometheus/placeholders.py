@@ -125,7 +125,7 @@ def _of_side(scope: Scope, side: Side) -> dict[str, str]:
     cut = not template_hash or len(stem) > _LONGEST_STEM
     pods = "" if cut else f"{quoted(stem)}-.*"  # finds those, too, that were replaced inside the window
     listed = tuple(pod for pod in scope.pods.of(side) if cut or not pod.startswith(f"{stem}-"))
-    hosts = (f"[[]{quoted(ip)}[]]" if ":" in ip else quoted(ip) for ip in sorted(set(scope.addresses.of(side))) if ip)
+    hosts = (quoted(f"[{ip}]" if ":" in ip else ip) for ip in sorted(set(scope.addresses.of(side))) if ip)
     return {
         "hash": template_hash,
         "service": _fit(scope.services.of(side)),
