@@ -68,9 +68,8 @@ def test_what_does_not_pass_is_told(world, answer, told, attempts):
     assert len(world.cluster.journal) == attempts
 
 
-def test_a_list_of_another_shape_is_empty_not_a_traceback(world):
-    world.cluster.faults.append(Fault(answer=ANSWERS["wrong shape"]))
-    assert listed(world) == ([], True)
+def test_a_list_of_another_shape_is_an_error_and_not_an_empty_list(world):
+    assert failure(world, Fault(answer=ANSWERS["wrong shape"])).reason == "the answer is no list of objects"
 
 
 def test_retry_after_is_honoured_within_bounds(served):
@@ -85,6 +84,17 @@ def test_no_attempt_is_made_that_would_come_too_late(world):
     with pytest.raises(ApiError, match="wait"):
         world.adapter._api.listed(LIST, end=time.monotonic() + 0.02)
     assert len(world.cluster.journal) == 1
+
+
+def test_one_request_does_not_take_the_time_of_the_others(served):
+    world = served(patience=Patience(read_s=0.2, operation_s=0.3))
+    scenarios.canary(world.cluster, world.place)
+    world.cluster.faults.append(Fault(resource="replicasets.apps", share=0.0, then="hang"))
+    began = time.monotonic()
+    sides = world.find()
+    assert time.monotonic() - began < 10  # of 20
+    assert (len(sides.scope.pods.stable), len(sides.scope.pods.canary)) == (3, 2)
+    assert any("ReplicaSets" in gap.what for gap in sides.gaps)
 
 
 def test_with_no_time_left_nothing_is_asked(world):

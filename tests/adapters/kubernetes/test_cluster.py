@@ -63,6 +63,14 @@ def test_a_server_with_a_certificate_of_somebody_else_is_not_trusted(in_pod, tmp
     assert "certificate-authority-data" in gaps[0].hint
 
 
+def test_a_certificate_need_not_be_trusted_where_the_kubeconfig_says_so(in_pod, tmp_path):
+    path = in_pod.kubeconfig(tmp_path / "kubeconfig", token="in-file")
+    tree = yaml.safe_load(path.read_text())
+    tree["clusters"][0]["cluster"] = {"server": in_pod.url, "insecure-skip-tls-verify": True}
+    path.write_text(yaml.safe_dump(tree))
+    assert pods_of(connect(str(path))) == (2, ())
+
+
 def test_a_kubeconfig_that_is_named_wins_over_the_pod(in_pod, stub, tmp_path):
     client = connect(str(stub.kubeconfig(tmp_path / "kubeconfig", token="in-file")))
     assert client.configuration.host == stub.url

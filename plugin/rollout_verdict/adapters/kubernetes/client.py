@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
 
@@ -23,6 +23,8 @@ from rollout_verdict.adapters.kubernetes.trouble import Access, ApiError, refuse
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
     from kubernetes.client.rest import RESTResponse
+
+T = TypeVar("T")
 
 CHUNK = 65_536  # what is read from a connection at a time
 _NOT_KUBERNETES = "check that the address in the kubeconfig is the API server's"
@@ -37,6 +39,7 @@ class Patience:
 
     connect_s: float = 5.0  # a server in the same cluster answers in milliseconds, one behind a VPN in one second
     read_s: float = 15.0  # between two bytes; the API server ends its own requests after 60
+    operation_s: float = 20.0  # one request with all its attempts: what hangs must leave time for the rest
     attempts: int = 4  # 429 and 5xx of a restarting server pass within a few seconds
     wait_s: float = 0.3  # before the second attempt, then twice as long each time
     longest_wait_s: float = 10.0  # of a Retry-After; the API server asks for 1 s
@@ -71,8 +74,7 @@ class Api:
 
     def get(self, access: Access, *, end: float) -> Document:
         """Return one object. Raises ApiError. ``end`` is a time of ``clock``."""
-        document: Document = self._retried(lambda: self._document(access, (), end), end)
-        return document
+        return self._retried(partial(self._document, access, ()), end)
 
     def listed(self, access: Access, query: Query = (), *, end: float) -> tuple[list[Document], bool]:
         """Return the objects of a list, and whether that is all of them. Raises ApiError."""
@@ -81,7 +83,7 @@ class Api:
         while True:
             paged = [*query, ("limit", str(self.patience.page)), *([("continue", token)] if token else [])]
             try:
-                page = self._retried(partial(self._document, access, paged, end), end)
+                page = self._retried(partial(self._document, access, paged), end)
             except ApiError as error:
                 if error.status != 410 or not again:
                     raise
@@ -99,15 +101,16 @@ class Api:
         self, access: Access, query: Query, *, open_end: float, end: float, read_s: float
     ) -> Iterator[Iterator[bytes]]:
         """Give the bytes of an answer as they come; ``read_s`` is the longest wait for more. Raises ApiError."""
-        response: RESTResponse = self._retried(lambda: self._opened(access, query, open_end, read_s), open_end)
+        response = self._retried(lambda last: self._opened(access, query, last, read_s), open_end)
         try:
             yield self._chunks(response, end)
         finally:
             _drop(response)
 
-    def _retried(self, request: Callable[[], Any], end: float) -> Any:
-        """Make a request again while that may help and there is time left."""
+    def _retried(self, request: Callable[[float], T], end: float) -> T:
+        """Make a request again while that may help and there is time left; it is given its own end."""
         patience = self.patience
+        last = min(end, self.clock() + patience.operation_s)
         growing = wait_exponential(multiplier=patience.wait_s, max=patience.longest_wait_s)
 
         def wait(state: RetryCallState) -> float:
@@ -116,7 +119,7 @@ class Api:
             return min(patience.longest_wait_s, max(asked, growing(state)))
 
         def stop(state: RetryCallState) -> bool:
-            return state.attempt_number >= patience.attempts or self.clock() + state.upcoming_sleep >= end
+            return state.attempt_number >= patience.attempts or self.clock() + state.upcoming_sleep >= last
 
         return Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, ApiError) and error.transient),
@@ -124,7 +127,7 @@ class Api:
             stop=stop,
             sleep=self._sleep,
             reraise=True,
-        )(request)
+        )(request, last)
 
     def _document(self, access: Access, query: Query, end: float) -> Document:
         response = self._opened(access, query, end, self.patience.read_s)

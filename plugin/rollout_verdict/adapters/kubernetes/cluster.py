@@ -87,6 +87,7 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
     It is that of the kubeconfig or context named, else the one this pod runs in, else that of the user's kubeconfig.
     Exec plugins run as kubectl runs them.
     """
+    import urllib3
     from kubernetes.client import ApiClient, Configuration
     from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 
@@ -117,4 +118,6 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
         raise ConnectionSettingsError(
             f"no connection to a cluster by {where}{named}: {why}; try kubectl config get-contexts"
         ) from None
+    if not configuration.verify_ssl:  # as the kubeconfig has it; kubectl does not warn at every request either
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return ApiClient(configuration)
