@@ -56,38 +56,53 @@ def keep(services, result, *, name="checkout", namespace="shop", id="full", minu
     return id
 
 
-def fill(services):
-    """Keep analyses of every phase and verdict; returns their ids by what they are."""
+def fill(services, words=results.as_it_is):
+    """Keep analyses of every phase and verdict, each text from outside passed by ``words``; returns their ids."""
     kept = services.analyses.kept
     for index, decision in enumerate(HISTORY):
-        result = results.result(decision=decision)
+        result = results.result(words, decision=decision)
         verdict = replace(
-            result.verdict, reason=REASONS[decision], score={"p": 96, "r": 12, "i": 50}[decision.value[0]]
+            result.verdict, reason=words(REASONS[decision]), score={"p": 96, "r": 12, "i": 50}[decision.value[0]]
         )
-        keep(services, replace(result, verdict=verdict), id=f"old{index}", minutes=9_000 - 1_400 * index)
-    cancelled = Request(id="cancelled", namespace="shop", name="cart", origin="api", asked_by="viewer")
+        keep(
+            services,
+            replace(result, verdict=verdict),
+            id=f"old{index}",
+            name=words("checkout"),
+            minutes=9_000 - 1_400 * index,
+        )
+    cancelled = Request(id="cancelled", namespace="shop", name=words("cart"), origin="api", asked_by=words("viewer"))
     kept["cancelled"] = Analysis(request=cancelled, phase=Phase.CANCELLED, created=BEGAN - timedelta(minutes=50))
-    broken = Request(id="error", namespace="payments", name="ledger", origin="web", asked_by="argo")
+    broken = Request(id="error", namespace="payments", name=words("ledger"), origin="web", asked_by="argo")
     kept["error"] = Analysis(
         request=broken,
         phase=Phase.ERROR,
         created=BEGAN - timedelta(minutes=42),
         started=BEGAN - timedelta(minutes=42),
         finished=BEGAN - timedelta(minutes=41),
-        message="no pods match rollouts-pod-template-hash=7d4cc1 in namespace payments: give the selectors",
+        message=words("no pods match rollouts-pod-template-hash=7d4cc1 in namespace payments: give the selectors"),
     )
-    rules = results.result(decision=Decision.PROMOTE)
+    rules = results.result(words, decision=Decision.PROMOTE)
     digests = replace(rules.verdict.digests, prompt="", reply="")
     verdict = replace(
-        rules.verdict, reason=REASONS[Decision.PROMOTE], opinions=rules.verdict.opinions[:1], score=96, digests=digests
+        rules.verdict,
+        reason=words(REASONS[Decision.PROMOTE]),
+        opinions=rules.verdict.opinions[:1],
+        score=96,
+        digests=digests,
     )
     usage = replace(
         rules.usage, attempts=0, prompt_tokens=0, output_tokens=0, thought_tokens=0, cost_usd=None, model=""
     )
-    keep(services, replace(rules, verdict=verdict, usage=usage), id="promote", name="cart", minutes=30, took_s=0.4)
+    keep(
+        services, replace(rules, verdict=verdict, usage=usage), id="promote", name=words("cart"), minutes=30, took_s=0.4
+    )
     keep(services, results.bare(), id="bare", name="", namespace="", minutes=20, origin="page", took_s=0.2)
-    keep(services, replace(results.result(), prompt=PROMPT, reply=REPLY), id="rollback", minutes=3)
-    running = Request(id="running", namespace="shop", name="search", origin="api", asked_by="argo", revision="7")
+    asked = replace(results.result(words), prompt=words(PROMPT), reply=words(REPLY))
+    keep(services, asked, id="rollback", name=words("checkout"), minutes=3)
+    running = Request(
+        id="running", namespace="shop", name=words("search"), origin="api", asked_by="argo", revision=words("7")
+    )
     kept["running"] = Analysis(
         request=running,
         phase=Phase.RUNNING,
@@ -95,7 +110,7 @@ def fill(services):
         started=BEGAN - timedelta(seconds=8),
         stages=(
             Stage(name="metrics", done=5, total=7),
-            Stage(name="logs canary", done=2, total=2, note="1.2 MB, 48 templates"),
+            Stage(name=words("logs canary"), done=2, total=2, note=words("1.2 MB, 48 templates")),
             Stage(name="logs stable", done=1, total=3, note="0.8 MB"),
             Stage(name="model"),
         ),

@@ -38,8 +38,9 @@ from rollout_verdict.service.uploads import Named, Uploads
 
 ON_A_PAGE = 30
 IN_A_HISTORY = 50
-Text = Annotated[str, Query(max_length=253)]
-Field = Annotated[str, Form(max_length=253)]
+LONGEST = 253  # characters of a name, as Kubernetes has it
+Text = Annotated[str, Query(max_length=LONGEST)]
+Field = Annotated[str, Form(max_length=LONGEST)]
 AnalysisId = Annotated[str, Path(max_length=64)]
 
 
@@ -134,7 +135,7 @@ def _reading(routes: APIRouter, services: Services) -> None:
         if result is None:
             return page(request, "running.html.j2", context)
         context |= shown(result)
-        context["history"] = _history(base, analysis) if analysis.request.name else ""
+        context["history"] = _history(base, analysis) if 0 < len(analysis.request.name) <= LONGEST else ""
         return page(request, "analysis.html.j2", context)
 
     @routes.get("/analyses/{analysis_id}/exchange")
@@ -199,11 +200,10 @@ def _doing(routes: APIRouter, services: Services) -> None:
         fields = {"kind": target.kind, "namespace": target.namespace.strip(), "name": target.name.strip()}
         try:
             body = Start.model_validate({**fields, "config": _config(services, target.mode)})
-        except ValidationError as error:
-            return _form(request, services, told(RequestValidationError(error.errors())), fields, status=422)
-        try:
             asked = replace(by_target(body, principal, services), origin="page")
             analysis, _ = begin(services, asked, principal)
+        except ValidationError as error:
+            return _form(request, services, told(RequestValidationError(error.errors())), fields, status=422)
         except UnusableError as error:
             return _form(request, services, error.message, fields, status=422)
         return _to(request, analysis)

@@ -90,7 +90,9 @@ def _reason(analysis: Analysis) -> str:
         return analysis.message or (
             "Somebody cancelled it." if analysis.phase is Phase.CANCELLED else "No reason told."
         )
-    return progress(analysis)
+    return (
+        progress(analysis) if analysis.stages else "waits for its turn" if analysis.phase is Phase.QUEUED else "begins"
+    )
 
 
 def _took(analysis: Analysis, now: datetime) -> str:
