@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import uvicorn
 from starlette.testclient import TestClient
 
 from rollout_verdict import __version__
+from rollout_verdict.jobs.marks import StoredMarks
 from rollout_verdict.service.app import create_app
 from rollout_verdict.service.auth import Authenticator
 from rollout_verdict.service.metrics import Metrics
@@ -84,6 +86,7 @@ def make_services(folder: Path, *, eager=True, reviewer=None, ready=lambda: "", 
     )  # fmt: skip
     return Services(
         analyses=MemoryAnalyses(folder, clock, eager=eager),
+        marks=_marks(clock),
         auth=auth,
         rates=rates,
         settings=found,
@@ -92,6 +95,13 @@ def make_services(folder: Path, *, eager=True, reviewer=None, ready=lambda: "", 
         clock=clock,
         ready=ready,
     )
+
+
+def _marks(clock):
+    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False})
+    marks = StoredMarks(engine, lambda: clock().timestamp())
+    marks.create()
+    return marks
 
 
 def make_client(services, who="run", **options):

@@ -14,7 +14,7 @@ from threading import RLock
 
 from rollout_verdict.adapters.bundle import BundleError, read_bundle, write_bundle
 from rollout_verdict.configuration import read_configuration
-from rollout_verdict.core.policy import Mode, Policy
+from rollout_verdict.core.policy import Mode
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.engine import judge
@@ -160,6 +160,9 @@ class MemoryAnalyses:
         key = f"upload-{len(self.uploads)}.tar.gz"
         path = self._folder / key
         path.write_bytes(content)
-        judge(read_bundle(path), Policy(mode=Mode.RULES), None, Redactor())
+        try:
+            read_bundle(path)
+        except BundleError as error:
+            raise BundleError(str(error).replace(str(path), "the bundle")) from None
         self.uploads[key] = len(content)
         return key

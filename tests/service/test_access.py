@@ -56,6 +56,9 @@ ROWS = [
     ("GET", "/v1/analyses/{analysis_id}/report", "read", {}, 404),
     ("GET", "/v1/analyses/{analysis_id}/bundle", "read", {}, 404),
     ("GET", "/v1/analyses/{analysis_id}/compare/{other_id}", "read", {}, 404),
+    ("GET", "/v1/marks", "read", {}, None),
+    ("POST", "/v1/marks", "run", json({"analysis": OTHER, "item": "l1", "why": "known"}), 404),
+    ("DELETE", "/v1/marks/{mark_id}", "run", {}, 404),
     ("GET", "/analyses", "read", {}, None),
     ("GET", "/analyses/new", "run", {}, None),
     ("GET", "/analyses/{analysis_id}", "read", {}, 404),
@@ -82,7 +85,13 @@ def client(tmp_path_factory):
 
 
 def send(client, method, path, options, who):
-    path = path.format(analysis_id=ME, measurement_id=ME, other_id=OTHER, namespace="shop", name="healthy")
+    mark_id = ""
+    if "{mark_id}" in path:
+        body = {"analysis": OTHER, "item": "l1", "why": "known"}
+        mark_id = client.post("/v1/marks", json=body, headers=bearer("run")).json()["id"]
+    path = path.format(
+        mark_id=mark_id, analysis_id=ME, measurement_id=ME, other_id=OTHER, namespace="shop", name="healthy"
+    )
     options = {**options, "headers": {**options.get("headers", {}), **(bearer(who) if who else {})}}
     return client.request(method, path, **options)
 

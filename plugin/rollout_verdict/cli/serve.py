@@ -5,10 +5,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rollout_verdict.cli.input import InputError
 from rollout_verdict.settings import Settings, read_settings
@@ -84,7 +84,7 @@ def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], 
     from rollout_verdict.service.settings import read_service_settings
     from rollout_verdict.service.tracing import tracer
 
-    found = read_service_settings(os.environ)
+    found = replace(read_service_settings(os.environ), prometheus=wiring.prometheus_server(settings))
     jobs = read_job_settings(os.environ, found.state_dir)
     found.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     tokens, owner = _tokens(found)
@@ -93,17 +93,20 @@ def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], 
         model = wiring.model_judge(settings)
         if model is not None:
             stack.callback(_close, model.close)
-        live = Live(wiring.live_cluster, lambda _: None, metrics)
+        live = Live(wiring.live_cluster, wiring.live_metrics(settings), metrics)
         stack.callback(live.close)
         traces = tracer(os.environ)
         if traces is not None:
             stack.callback(traces.close)
         ends = Ends(metrics, traces)
         try:
-            analyses = wiring.analyses(settings, jobs, live, model=model, on_end=ends)
+            memory = wiring.rollout_memory(settings, jobs)
+            stack.callback(memory.close)
+            analyses = wiring.analyses(settings, jobs, live, model=model, recall=memory, on_end=ends)
             stack.callback(analyses.close)
             ends.analyses = analyses
             analyses.launch()
+            memory.launch()
         except (DatabaseError, UnavailableError) as error:
             raise InputError(str(error)) from error
         watch(metrics, analyses)
@@ -121,11 +124,12 @@ def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], 
         )
         about = About(
             version=__version__,
-            model=_first_model(settings),
+            model=wiring.model_options(settings).models[0] if model is not None else "",
             prompt_digest=wiring.prompt_templates(settings).digest,
         )
         services = Services(
             analyses=analyses,
+            marks=memory.marks,
             auth=auth,
             rates=rates,
             settings=found,
@@ -186,16 +190,6 @@ def _first_start(auth: "Authenticator", owner: str, path: Path) -> Callable[[Doo
         )
 
     return words
-
-
-def _first_model(settings: Settings) -> str:
-    """Return the name of the model that is asked first, "" when none is."""
-    if not settings.model_configured:
-        return ""
-    from rollout_verdict.adapters.gemini.options import Options
-
-    usual: Any = next(field.default for field in fields(Options) if field.name == "models")
-    return str((settings.models or usual)[0])
 
 
 def _close(close: Callable[[], object]) -> None:

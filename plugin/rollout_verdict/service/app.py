@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from rollout_verdict import __version__
 from rollout_verdict.jobs.analysis import UnavailableError as StoreUnavailableError
-from rollout_verdict.service import agent, analyses, documents, login, measurements, operation, pages, poll
+from rollout_verdict.service import agent, analyses, documents, login, marks, measurements, operation, pages, poll
 from rollout_verdict.service.answers import statuses
 from rollout_verdict.service.auth import Principal
 from rollout_verdict.service.guard import guard
@@ -45,7 +45,7 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,  # its scripts come from elsewhere, which our content policy refuses
         redoc_url=None,
     )
-    for module in (measurements, poll, analyses, documents, agent, operation, login, pages):
+    for module in (measurements, poll, analyses, documents, marks, agent, operation, login, pages):
         app.include_router(module.router(services))
     _root(app, services)
     _handlers(app)

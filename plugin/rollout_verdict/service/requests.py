@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
+from rollout_verdict.adapters.prometheus.options import AddressError, permitted
 from rollout_verdict.configuration import (
     KEYS,
     Configuration,
@@ -29,38 +29,16 @@ def checked(
     if configuration.bundle:
         raise UnusableError("bundle is for a plugin that measures in its own process (--local); upload it instead")
     address = configuration.prometheus.address
-    if address and not allowed(address, settings.allowed_addresses):
-        raise UnusableError(
-            "prometheus.address is not among the addresses the service may ask: leave it out to use the service's own, "
-            "or have its operator add it to ROLLOUT_VERDICT_PROMETHEUS_ALLOWED"
-        )
+    if address:
+        try:
+            permitted(settings.prometheus, address)
+        except AddressError:
+            raise UnusableError(
+                "prometheus.address is not among the addresses the service may ask: leave it out to use the service's "
+                "own, or have its operator add it to ROLLOUT_VERDICT_PROMETHEUS_ALLOWED"
+            ) from None
     kept = {key: value for key, value in config.items() if key in KEYS and key not in _NOT_KEPT and value is not None}
     return configuration, kept, warnings
-
-
-def allowed(address: str, bases: tuple[str, ...]) -> bool:
-    """Whether an address is one of ``bases`` or below it: same scheme, host and port, a path that goes down."""
-    try:
-        wanted = _origin(address)
-        path = urlsplit(address).path.rstrip("/")
-        plain = not any(part in ("..", ".") for part in path.split("/")) and "%" not in path and "\\" not in address
-        extra = urlsplit(address).query or urlsplit(address).fragment or urlsplit(address).username is not None
-        if wanted is None or not plain or extra:
-            return False
-        for base in bases:
-            below = urlsplit(base).path.rstrip("/")
-            if _origin(base) == wanted and (path == below or path.startswith(f"{below}/")):
-                return True
-    except ValueError:
-        return False
-    return False
-
-
-def _origin(address: str) -> tuple[str, str, int] | None:
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return None
-    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def demand_namespaces(principal: Principal, *namespaces: str) -> None:

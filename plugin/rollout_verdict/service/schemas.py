@@ -4,7 +4,16 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from rollout_verdict.core.target import TargetKind
@@ -434,6 +443,52 @@ class Health(Model):
     status: Literal["healthy"] = "healthy"
     agent: str = "rollout-verdict"
     version: str
+
+
+# Marks
+
+
+class MarkIn(Model):
+    """What is known and harmless."""
+
+    analysis: Id
+    """An analysis that shows it."""
+    item: Annotated[str, StringConstraints(pattern=r"^[a-z]{1,3}[0-9]{1,6}$")]
+    """The item there: a log message (l1) or a metric (m1)."""
+    why: Annotated[str, StringConstraints(min_length=3, max_length=500, pattern=r"^[^\x00-\x08\x0e-\x1f\x7f]*$")]
+    """Why it is harmless, for whoever reads the next verdict."""
+    expires: AwareDatetime | None = None
+    """When it counts again; never when left out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"analysis": "767a5bbc9f53c6c129c2587b38fb835e", "item": "l1", "why": "the retry of the cache, SHOP-12"}
+            ]
+        }
+    )
+
+
+class MarkOut(Model):
+    """A mark."""
+
+    id: str
+    namespace: str
+    name: str
+    """The rollout."""
+    kind: Literal["log", "metric"]
+    text: str
+    """The log message, or the metric's name."""
+    who: str
+    when: datetime
+    why: str
+    expires: datetime | None
+
+
+class MarksOut(Model):
+    """Marks, newest first."""
+
+    marks: list[MarkOut]
 
 
 # Operation

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rollout_verdict.jobs.analysis import Analyses
+from rollout_verdict.jobs.marks import Marks
 from rollout_verdict.service.auth import Authenticator
 from rollout_verdict.service.metrics import Metrics
 from rollout_verdict.service.rates import Rates
@@ -30,6 +31,7 @@ class Services:
     """Everything behind the door. ``ready`` returns what keeps the service from working, "" when nothing does."""
 
     analyses: Analyses
+    marks: Marks
     auth: Authenticator
     rates: Rates
     settings: ServiceSettings

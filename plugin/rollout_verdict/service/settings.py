@@ -1,10 +1,11 @@
 """The settings of the service: the environment, read once, checked, and passed down as one value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rollout_verdict.adapters.prometheus.options import Server
 from rollout_verdict.durations import parse_duration
 from rollout_verdict.settings import SettingsError
 
@@ -15,15 +16,15 @@ MIB = 1 << 20
 class ServiceSettings:
     """Settings of the door. Sizes are bytes, durations seconds, rates requests a minute and caller.
 
-    ``allowed_addresses`` are the base addresses that a request may have the service ask (a Prometheus of a template's
-    own choosing); without one on the list, such a request is refused, since the service stands inside the cluster.
+    ``prometheus`` says which addresses a request may have the service ask: without one on its list, a request that
+    names an address is refused, since the service stands inside the cluster.
     """
 
     state_dir: Path
     token_file: Path | None = None  # None: tokens.toml in the state directory, made at the first start
     session_key_file: Path | None = None  # None: session.key in the state directory, made at the first start
     public_url: str = ""  # base of links in measurements and messages; "" leaves them out
-    allowed_addresses: tuple[str, ...] = ()
+    prometheus: Server = field(default_factory=Server)
     body_bytes: int = MIB  # a measurement's configuration has some KiB
     upload_bytes: int = 64 * MIB  # a bundle as it comes over the wire; logs of an hour pack into a few MiB
     upload_timeout_s: float = 60.0  # for the whole body: who sends more slowly holds a place that others need
@@ -51,7 +52,6 @@ def read_service_settings(environment: Mapping[str, str]) -> ServiceSettings:
     | ``ROLLOUT_VERDICT_TOKENS`` | file that says who may do what (TOML); ``tokens.toml`` in the folder above |
     | ``ROLLOUT_VERDICT_SESSION_KEY_FILE`` | file with the key that signs sessions; the same for all replicas |
     | ``ROLLOUT_VERDICT_URL`` | address of the service as people open it; links in messages begin with it |
-    | ``ROLLOUT_VERDICT_PROMETHEUS_ALLOWED`` | base addresses that a template may name for Prometheus, by commas |
     | ``ROLLOUT_VERDICT_UPLOAD_MIB`` | size of an uploaded bundle at most |
     | ``ROLLOUT_VERDICT_READS_PER_MINUTE``, ``ROLLOUT_VERDICT_STARTS_PER_MINUTE`` | requests of one caller |
     | ``ROLLOUT_VERDICT_REUSE`` | how long a poll for the same canary gets the same verdict, "15m" |
@@ -60,14 +60,12 @@ def read_service_settings(environment: Mapping[str, str]) -> ServiceSettings:
     ours = "ROLLOUT_VERDICT_"
     tokens = env.get(f"{ours}TOKENS")
     url = env.get(f"{ours}URL", "")
-    allowed = [one.strip() for one in env.get(f"{ours}PROMETHEUS_ALLOWED", "").split(",") if one.strip()]
     default = ServiceSettings(state_dir=Path())
     return ServiceSettings(
         state_dir=state_dir(env),
         token_file=Path(tokens) if tokens else None,
         session_key_file=Path(key_file) if (key_file := env.get(f"{ours}SESSION_KEY_FILE")) else None,
         public_url=_address(f"{ours}URL", url) if url else "",
-        allowed_addresses=tuple(_address(f"{ours}PROMETHEUS_ALLOWED", one) for one in allowed),
         upload_bytes=_count(env, f"{ours}UPLOAD_MIB", default.upload_bytes // MIB) * MIB,
         reads_per_minute=_count(env, f"{ours}READS_PER_MINUTE", default.reads_per_minute),
         starts_per_minute=_count(env, f"{ours}STARTS_PER_MINUTE", default.starts_per_minute),
