@@ -317,3 +317,18 @@ def test_second_opinions_are_few_and_plain_names(given):
 def test_requests_for_evidence_and_the_pods_that_must_be_seen_reach_the_policy():
     policy = read_configuration({"evidenceRequests": 2, "minPodsSeen": 1})[0].policy()
     assert (policy.evidence_rounds, policy.min_pods_seen) == (2, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("prometheus", "told"),
+    [
+        ({"queries": [{"name": "q", "query": 'up{pod=~"${podz}"}'}]}, "prometheus.queries.0.query"),
+        ({"queries": [{"name": "q", "query": 'up{pod=~"${podz}"}'}]}, "${podz} is no placeholder; known are"),
+        ({"presets": ["auto", "ngnix"]}, "one of auto, nginx"),
+        ({"minimumRequests": 0}, "prometheus.minimumRequests"),
+    ],
+)
+def test_what_is_wrong_with_metrics_is_named(prometheus, told):
+    with pytest.raises(InvalidConfigurationError) as caught:
+        read_configuration({"prometheus": prometheus})
+    assert told in str(caught.value)

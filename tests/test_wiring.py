@@ -3,9 +3,12 @@
 import pytest
 
 from rollout_verdict.adapters.gemini import GeminiJudge, Options
+from rollout_verdict.adapters.prometheus.options import OwnQuery, Server, Wanted
+from rollout_verdict.configuration import read_configuration
+from rollout_verdict.core.evidence import Direction
 from rollout_verdict.core.model.prompt import Budget
 from rollout_verdict.settings import SettingsError, read_settings
-from rollout_verdict.wiring import model_judge, prompt_budget, prompt_templates
+from rollout_verdict.wiring import live_metrics, model_judge, prompt_budget, prompt_templates
 
 
 def options(**environment):
@@ -77,3 +80,50 @@ def test_an_address_with_a_password_is_refused_without_repeating_it():
     with pytest.raises(SettingsError, match=r"base_url must be like .*: correct the environment variable") as error:
         model_judge(settings)
     assert "hidden" not in str(error.value)
+
+
+def test_every_setting_reaches_prometheus():
+    ours = "ROLLOUT_VERDICT_PROMETHEUS"
+    settings = read_settings(
+        {
+            ours: "http://prometheus:9090",
+            f"{ours}_ALLOWED": "http://other:9090",
+            f"{ours}_TOKEN_FILE": "/run/token",
+            f"{ours}_HEADERS": "X-Scope-OrgID: shop",
+            f"{ours}_CA_FILE": "/run/ca",
+            f"{ours}_CERT_FILE": "/run/cert",
+            f"{ours}_KEY_FILE": "/run/key",
+            f"{ours}_SKIP_VERIFY": "true",
+            f"{ours}_TIMEOUT": "3s",
+            f"{ours}_PRESETS": "nginx",
+        }
+    )
+    given = {
+        "queries": [{"name": "q", "query": "up", "unit": "bool", "direction": "lower_is_worse"}],
+        "minimumRequests": 7,
+    }
+    configuration, _ = read_configuration({"prometheus": given})
+    source = live_metrics(settings)
+    made = source(configuration)
+    assert made.server == Server(
+        address="http://prometheus:9090",
+        allowed=("http://other:9090",),
+        token_file="/run/token",
+        headers=(("X-Scope-OrgID", "shop"),),
+        ca_file="/run/ca",
+        cert_file="/run/cert",
+        key_file="/run/key",
+        skip_verify=True,
+        timeout_s=3.0,
+    )
+    query = OwnQuery(name="q", query="up", unit="bool", direction=Direction.LOWER_IS_WORSE)
+    assert made.wanted == Wanted(presets=("nginx",), queries=(query,), min_requests=7)
+    assert source(configuration).memory is made.memory
+
+
+def test_without_an_address_there_is_no_source_of_metrics():
+    configuration, _ = read_configuration({})
+    assert live_metrics(read_settings({}))(configuration) is None
+    assert live_metrics(read_settings({}), "http://mine:1")(configuration).server.address == "http://mine:1"
+    named, _ = read_configuration({"prometheus": {"address": "http://theirs:1", "presets": ["app"]}})
+    assert live_metrics(read_settings({}))(named).wanted == Wanted(address="http://theirs:1", presets=("app",))

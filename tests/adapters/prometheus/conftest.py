@@ -20,7 +20,7 @@ def world(family, kind):
 @pytest.fixture(scope="session")
 def families(tmp_path_factory):
     """The address of a Prometheus with all families."""
-    from tests.adapters.prometheus import kubernetes_series
+    from tests.adapters.prometheus import kubernetes_series, odd_series
 
     folder = tmp_path_factory.mktemp("families")
     tsdb = Tsdb()
@@ -34,6 +34,7 @@ def families(tmp_path_factory):
         if family.id in ("nginx", "app-status"):
             write(tsdb, family, world(family, "fine"), alike=True)
     kubernetes_series.write_all(tsdb)
+    odd_series.write_all(tsdb)
     with prometheus(folder, tsdb=tsdb.write(folder)) as address:
         yield address
 

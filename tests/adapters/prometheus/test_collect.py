@@ -11,6 +11,7 @@ from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.values import Decision, Pair, Severity, Side, SourceKind
 from rollout_verdict.engine import judge
+from tests.adapters.prometheus import odd_series
 from tests.adapters.prometheus.asking import collect, mean, values
 from tests.adapters.prometheus.conftest import world
 from tests.adapters.prometheus.families import FAMILIES
@@ -265,3 +266,44 @@ def test_few_requests_that_fail_convict(families):
     evidence, gaps = collect(families, scope, wanted=wanted)
     assert gaps == ()
     assert judged(evidence, gaps, scope).verdict.decision is Decision.ROLLBACK
+
+
+def test_a_counter_without_status_does_not_pass_as_free_of_failures(families):
+    """No label tells failures: there is no ratio rather than one of zero, and the gap says what is missing."""
+    evidence, gaps = collect(families, odd_series.NO_STATUS.scope(), "app")
+    assert "http_error_ratio" not in {meta.name for meta in evidence.meta}
+    (gap,) = [gap for gap in gaps if gap.what == "failures in the metrics of preset app"]
+    assert "status, code, status_code" in gap.reason
+
+
+def test_a_canary_beyond_the_highest_bound_is_told_of_and_judged(families):
+    """Its quantiles are at least the highest bound, and stable's are not: that is harm, and the gap says how little."""
+    scope = odd_series.SLOW.scope()
+    evidence, gaps = collect(families, scope, "app")
+    (gap,) = gaps
+    assert gap.reason.startswith("saturated-bucket: ")
+    assert gap.reason.endswith("1 s or more, on canary")
+    assert mean(evidence, "http_request_duration_p99_seconds", Side.CANARY) == 1.0
+    assert judged(evidence, gaps, scope).verdict.decision is Decision.ROLLBACK
+
+
+def test_quantiles_beyond_the_highest_bound_on_both_sides_are_left_out(families):
+    """Two values that may be anything above a bound are no sign that the sides are alike."""
+    evidence, gaps = collect(families, odd_series.SLOWER.scope(), "app")
+    (gap,) = gaps
+    assert gap.reason.endswith("on stable and canary")
+    assert not [meta.name for meta in evidence.meta if "duration" in meta.name]
+
+
+def test_two_backends_that_fit_one_side_are_not_told_apart(families):
+    """A loose match with several hits may have hit another team's backend."""
+    evidence, gaps = collect(families, odd_series.TWICE.scope(), "gclb")
+    (gap,) = gaps
+    assert evidence is None
+    assert gap.reason.startswith("not-separable: 2 backend_target_name fit one side")
+
+
+def test_a_window_with_two_scrapes_is_too_short(families):
+    evidence, gaps = collect(families, odd_series.RARE.scope(), "app")
+    assert evidence is None
+    assert any(gap.reason.startswith("insufficient: the window of 600 s holds about 2 samples") for gap in gaps)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from random import random
 from urllib.parse import urlsplit
 
@@ -21,16 +20,15 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from rollout_verdict.adapters.prometheus import answers
 from rollout_verdict.adapters.prometheus.answers import Answer, Refusal
+from rollout_verdict.adapters.prometheus.credentials import credentials, trust
 from rollout_verdict.adapters.prometheus.options import Address, Server
 from rollout_verdict.adapters.prometheus.trouble import Kind, TroubleError
 from rollout_verdict.core.model.neutral import plain
 
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes: 100 pods with 300 samples a series are a tenth of it
-SECRET_BYTES = 16_384  # a token has some hundred, a JSON Web Token a few thousand
 DETAIL_LENGTH = 200  # of the server's words: enough to act on
 BACKOFF_S, BACKOFF_MOST_S = 0.25, 4.0  # doubles, with full jitter
 _POST_REFUSED = frozenset({403, 404, 405, 501})  # proxies that map POST to another permission, or know GET alone
-_SCRUBBED = 4  # characters: a shorter "secret" is a tenant's number, and would blot out half of the words
 
 
 class Client:
@@ -56,11 +54,11 @@ class Client:
         self._gate = asyncio.Semaphore(server.concurrency)
         self._get = False
         self._lost: TroubleError | None = None  # what every further request would meet, too
-        headers, auth, self._secrets = _credentials(server) if address.own else ({}, None, ())
+        headers, auth, self._secrets = credentials(server) if address.own else ({}, None, ())
         self._http = httpx2.AsyncClient(
             headers={**headers, "accept": "application/json", "accept-encoding": "identity"},
             auth=auth,
-            verify=_trust(server) if address.base.startswith("https:") else False,
+            verify=trust(server) if address.base.startswith("https:") else False,
             timeout=server.timeout_s,
             follow_redirects=False,
             mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),  # past any proxy
@@ -149,7 +147,7 @@ class Client:
                 body = await _body(response)
         except TimeoutError:
             raise TroubleError(Kind.TIMED_OUT, f"{max(limit, 0):.3g} s") from None
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, OSError) as error:  # an alert of TLS in mid-stream comes as it is
             raise _unreached(error, limit) from None
         except httpx2.InvalidURL:
             raise TroubleError(Kind.NOT_FOUND, "the address is no URL") from None
@@ -223,7 +221,7 @@ def _kind_of(status: int, refusal: Refusal) -> Kind:
     return Kind.SERVER_ERROR if status >= 500 else Kind.BAD_QUERY
 
 
-def _unreached(error: httpx2.HTTPError, limit_s: float) -> TroubleError:
+def _unreached(error: httpx2.HTTPError | OSError, limit_s: float) -> TroubleError:
     """Return the trouble of a request that brought no whole answer, told by types alone: texts may quote anything."""
     causes = list(_chain(error))
     if isinstance(error, httpx2.TimeoutException):
@@ -233,7 +231,7 @@ def _unreached(error: httpx2.HTTPError, limit_s: float) -> TroubleError:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return TroubleError(Kind.TLS, plain(cause.verify_message or "certificate not accepted", DETAIL_LENGTH))
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
             return TroubleError(Kind.TLS, plain(cause.reason or "handshake failed", DETAIL_LENGTH))
     if isinstance(error, httpx2.ConnectError | httpx2.ProxyError | httpx2.UnsupportedProtocol):
         return TroubleError(Kind.CONNECTION, type(error).__name__)
@@ -273,50 +271,3 @@ def _retry_after_s(response: httpx2.Response) -> float | None:
         return None
     due = due if due.tzinfo else due.replace(tzinfo=UTC)
     return max(0.0, (due - datetime.now(UTC)).total_seconds())
-
-
-def _credentials(server: Server) -> tuple[dict[str, str], httpx2.BasicAuth | None, tuple[str, ...]]:
-    """Return headers, authentication and what of them must never be shown. Raises TroubleError."""
-    headers = dict(server.headers)
-    secrets = [value for _, value in server.headers]
-    auth = None
-    if server.token_file:
-        token = _secret(server.token_file)
-        headers["authorization"] = f"Bearer {token}"
-        secrets.append(token)
-    elif server.username:
-        password = _secret(server.password_file) if server.password_file else ""
-        auth = httpx2.BasicAuth(server.username, password)
-        secrets += [password, *auth._auth_header.split()[1:]] if password else []  # noqa: SLF001 -- as it is sent
-    return headers, auth, tuple(sorted((one for one in secrets if len(one) >= _SCRUBBED), key=len, reverse=True))
-
-
-def _secret(path: str) -> str:
-    try:
-        with Path(path).open("rb") as stream:
-            content = stream.read(SECRET_BYTES + 1)
-    except OSError as error:
-        raise TroubleError(Kind.CREDENTIALS, plain(f"{path}: {error.strerror}", DETAIL_LENGTH)) from None
-    text = content.decode("ascii", "replace").strip()
-    if not text or len(content) > SECRET_BYTES or not text.isprintable() or not text.isascii():
-        raise TroubleError(Kind.CREDENTIALS, plain(f"{path}: expected one line of text", DETAIL_LENGTH))
-    return text
-
-
-def _trust(server: Server) -> ssl.SSLContext:
-    """Return the TLS settings. Raises TroubleError when a certificate cannot be used."""
-    try:
-        context = ssl.create_default_context(cafile=server.ca_file) if server.ca_file else httpx2.create_ssl_context()
-        if server.skip_verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if server.cert_file:
-            context.load_cert_chain(server.cert_file, server.key_file or None, password=_no_password)
-    except (OSError, ssl.SSLError) as error:  # ssl.SSLError is one, named for the reader
-        reason = (error.reason or "no certificate in PEM") if isinstance(error, ssl.SSLError) else error.strerror
-        raise TroubleError(Kind.CREDENTIALS, plain(f"TLS files: {reason}", DETAIL_LENGTH)) from None
-    return context
-
-
-def _no_password() -> str:
-    return ""  # OpenSSL would otherwise ask on the terminal

@@ -1,10 +1,9 @@
-"""One measurement against one server: choose presets, ask for both sides, put the answers together."""
+"""One measurement against one server: choose presets, ask for both sides, hand the answers on to be weighed."""
 
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import TypeVar
 
 from rollout_verdict.adapters.prometheus import answers, own, report, shapes
@@ -15,45 +14,19 @@ from rollout_verdict.adapters.prometheus.memory import Memory
 from rollout_verdict.adapters.prometheus.notes import Notes
 from rollout_verdict.adapters.prometheus.options import OwnQuery, Wanted
 from rollout_verdict.adapters.prometheus.placeholders import values
-from rollout_verdict.adapters.prometheus.probe import SCRAPES, Flag, Probed, Reading, Span, form_of, step_s
-from rollout_verdict.adapters.prometheus.shapes import Ask, Selection
+from rollout_verdict.adapters.prometheus.probe import SCRAPES, Flag, Probed, Span, form_of, step_s
+from rollout_verdict.adapters.prometheus.shapes import Ask
 from rollout_verdict.adapters.prometheus.trouble import TroubleError
-from rollout_verdict.core.evidence import Direction, MetricEvidence, MetricMeta, MetricSeries
+from rollout_verdict.adapters.prometheus.weigh import Found, Plan, Series, weighed
+from rollout_verdict.core.evidence import MetricEvidence, MetricSeries
 from rollout_verdict.core.metrics.series import matrix_series, metric_evidence
 from rollout_verdict.core.target import Scope
 from rollout_verdict.core.values import Gap, Pair, Side
 
 T = TypeVar("T")
 
-HELP_LENGTH = 2000  # of a query in the record
 MOST_SERIES = 2000  # of one query: 100 pods with 20 label sets; more cannot be shown, nor judged one by one
 USUAL_INTERVAL_S = 15.0  # between scrapes, where no preset told
-_AT_TOP = 0.999  # of the highest bound: an interpolated quantile reaches it up to rounding
-
-Series = tuple[MetricSeries, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is asked for a preset: quantities at the times from ``start`` on, and how many requests there were."""
-
-    probed: Probed
-    reading: Reading
-    chosen: Pair[Selection]
-    asks: tuple[Ask, ...]
-    span: Span
-    start: float
-    step: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What came of a plan: series by quantity, and requests and failures by side, None where not known."""
-
-    plan: Plan
-    series: dict[str, Pair[Series]]
-    requests: Pair[float | None]
-    failures: Pair[float | None]
 
 
 class Measurement:
@@ -86,14 +59,17 @@ class Measurement:
             self._gaps += gaps
         except TroubleError as trouble:
             return None, (report.of_trouble("metrics", trouble),)
-        plans = [plan for one in probed if (plan := self._plan(one, scope, span))]
+        answering = any(one.flag is Flag.OK and not one.about_pods for one in probed)
+        read = [one for one in probed if one.flag is Flag.OK or not answering]
+        plans = [plan for one in read if (plan := self._plan(one, scope, span))]
         questions = self._questions(scope, span, plans)
         found, told = await asyncio.gather(
             asyncio.gather(*(self._read(plan, scope) for plan in plans)),
             asyncio.gather(*(self._own(question, scope, span) for question in questions)),
         )
-        series, metas = self._together(list(found), list(told))
-        self._gaps += self._notes.gaps()
+        late = any(one.flag is Flag.DELAYED for one in probed)
+        series, metas, gaps = weighed(list(found), list(told), wanted=self._wanted, late=late)
+        self._gaps += (*gaps, *self._notes.gaps())
         evidence = None
         if series.stable or series.canary:
             evidence = metric_evidence(series, meta=metas)
@@ -128,7 +104,7 @@ class Measurement:
     def _questions(self, scope: Scope, span: Span, plans: list[Plan]) -> list[own.Question]:
         interval = max((plan.reading.interval_s for plan in plans if not plan.reading.total), default=USUAL_INTERVAL_S)
         step = step_s(span.seconds, interval)
-        rate = max(math.ceil(SCRAPES * interval), step)
+        rate = min(max(math.ceil(SCRAPES * interval), step), max(1, span.seconds // 2))
         found: list[own.Question] = []
         for query in self._wanted.queries:
             try:
@@ -140,8 +116,7 @@ class Measurement:
     async def _read(self, plan: Plan, scope: Scope) -> Found:
         """Ask for all quantities of a preset, on both sides at once."""
         jobs = [self._range(ask, plan, scope, side) for ask in plan.asks for side in Side]
-        gauge = plan.reading.variant.reading == "gauge"
-        counts = [] if gauge else [self._counts(plan, side) for side in Side]
+        counts = [] if plan.probed.about_pods else [self._counts(plan, side) for side in Side]
         rows, numbers = await asyncio.gather(asyncio.gather(*jobs), asyncio.gather(*counts))
         pairs = {
             ask.name: Pair(stable=rows[2 * place], canary=rows[2 * place + 1]) for place, ask in enumerate(plan.asks)
@@ -187,10 +162,8 @@ class Measurement:
 
     async def _own(self, question: own.Question, scope: Scope, span: Span) -> tuple[OwnQuery, Pair[Series]]:
         subject, side = _query(question.own), question.side
-        step = step_s(span.seconds, USUAL_INTERVAL_S)
-        answer = await self._done(
-            self._client.query_range(question.text, span.start + step, span.last, step), subject, side
-        )
+        request = self._client.query_range(question.text, span.start + question.offset_s, span.last, question.step_s)
+        answer = await self._done(request, subject, side)
         if answer is None:
             return question.own, Pair(stable=(), canary=())
         self._notes.hear(answer, side, preset=False)
@@ -255,95 +228,8 @@ class Measurement:
             self._notes.fail(subject, trouble, side)
             return ()
 
-    def _together(
-        self, found: list[Found], told: list[tuple[OwnQuery, Pair[Series]]]
-    ) -> tuple[Pair[Series], list[MetricMeta]]:
-        """Put the series together, without those that would seem to say more than they can."""
-        stable: list[MetricSeries] = []
-        canary: list[MetricSeries] = []
-        metas: dict[str, MetricMeta] = {}
-        for query, pair in told:
-            metas[query.name] = own.meta(query)
-            stable += pair.stable
-            canary += pair.canary
-        short = {id(one) for one in found if self._too_few(one)}
-        about_requests = [one for one in found if one.plan.reading.variant.reading != "gauge"]
-        good = [one for one in about_requests if id(one) not in short]
-        held = not good and (bool(about_requests) or any(DELAYED in gap.reason for gap in self._gaps))
-        for one in found:
-            if good and id(one) in short:
-                continue  # another preset knows better
-            useless = self._told_of_saturation(one)
-            for ask in one.plan.asks:
-                pair = one.series[ask.name]
-                # With too few requests only their number is told: neither failures nor resources say anything yet.
-                if (held and ask.direction is not Direction.NEUTRAL) or ask.name in useless:
-                    continue
-                if not (pair.stable or pair.canary):
-                    continue
-                name = ask.name
-                if name in metas:
-                    name = f"{one.plan.probed.preset.name.replace('-', '_')}_{name}"
-                    pair = pair.map(partial(_renamed, name=name))
-                metas[name] = MetricMeta(name=name, unit=ask.unit, direction=ask.direction, help=_help(one.plan, ask))
-                stable += pair.stable
-                canary += pair.canary
-        return Pair(stable=tuple(stable), canary=tuple(canary)), list(metas.values())
 
-    def _too_few(self, found: Found) -> bool:
-        """Note when there are too few requests to judge by; unless enough of the canary's failed."""
-        probed = found.plan.probed
-        if found.plan.reading.variant.reading == "gauge":
-            return False
-        if probed.flag is Flag.INSUFFICIENT:
-            return True  # told already
-        if found.plan.probed.preset.note:
-            subject = f"part of the {report.what(probed.preset)}"
-            self._gaps.append(report.gap(subject, found.plan.probed.preset.note))
-        if found.plan.reading.errors is None and found.plan.reading.variant.errors:
-            labels = ", ".join(one.label for one in found.plan.reading.variant.errors)
-            reason = f"its series have none of the labels that tell failures ({labels})"
-            self._gaps.append(report.gap(f"failures in the {report.what(probed.preset)}", reason, _NO_STATUS))
-        if found.plan.reading.latency is None and found.plan.reading.variant.latency:
-            reason = "there are no series of durations for this rollout"
-            self._gaps.append(report.gap(f"durations in the {report.what(probed.preset)}", reason, _NO_LATENCY))
-        for side in (Side.CANARY, Side.STABLE):
-            served, failed = found.requests.of(side), found.failures.canary or 0.0
-            if served is None:
-                return True  # why, the failed request told
-            if served < self._wanted.min_requests and failed < self._wanted.min_failures:
-                reason = (
-                    f"{served:.0f} requests on the {side.value} side in {found.plan.span.seconds} s, "
-                    f"{self._wanted.min_requests} are needed"
-                )
-                self._gaps.append(report.of_preset(replace(probed, flag=Flag.INSUFFICIENT, reason=reason, side=side)))
-                return True
-        return False
-
-    def _told_of_saturation(self, found: Found) -> frozenset[str]:
-        """Note quantiles at the highest bound of their buckets; return those that are so on both sides."""
-        top = found.plan.reading.top
-        full: dict[tuple[Side, ...], list[str]] = {}
-        for ask in found.plan.asks:
-            if ask.bounded and top is not None:
-                sides = tuple(side for side in Side if _share_at(found.series[ask.name].of(side), top) > 0.5)
-                full.setdefault(sides, []).append(ask.name)
-        full.pop((), None)
-        for sides, names in full.items():
-            where = " and ".join(side.value for side in sides)
-            reason = f"{', '.join(names)} at the highest bound, {top:g} s or more, on {where}"
-            self._gaps.append(report.of_preset(replace(found.plan.probed, flag=Flag.SATURATED, reason=reason)))
-        return frozenset(full.get(tuple(Side), ()))
-
-
-DELAYED = f"{Flag.DELAYED.value}:"
 _EMPTY = "keep the label pod (or rollouts_pod_template_hash) in the query, or use ${pods}, ${hash} or ${service} in it"
-_NO_STATUS = "put the status of the answer on the counter of requests"
-_NO_LATENCY = "switch on the histogram of durations"
-
-
-def _renamed(series: Series, *, name: str) -> Series:
-    return tuple(replace(one, name=name) for one in series)
 
 
 def _only(side: Side, series: Series) -> Pair[Series]:
@@ -352,17 +238,6 @@ def _only(side: Side, series: Series) -> Pair[Series]:
 
 def _query(query: OwnQuery) -> str:
     return f"metrics of query {query.name}"
-
-
-def _help(plan: Plan, ask: Ask) -> str:
-    text = f"{plan.probed.preset.title}, sides by {plan.reading.way.name}: {ask.queries.canary}"
-    return text if len(text) <= HELP_LENGTH else text[: HELP_LENGTH - 1] + "…"
-
-
-def _share_at(series: Series, top: float) -> float:
-    """Return the share of samples that are at a bound."""
-    every = [value for one in series for _, value in one.samples]
-    return sum(value >= _AT_TOP * top for value in every) / len(every) if every else 0.0
 
 
 def _pod_of(scope: Scope, side: Side) -> Callable[[str], str]:

@@ -20,28 +20,35 @@ _HASHES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A query ready to be asked: for one side, or for both with ``side`` None."""
+    """A query ready to be asked: for one side, or for both with ``side`` None.
+
+    The first time that is asked for is ``offset_s`` into the window, so that a rate does not look before its start.
+    """
 
     own: OwnQuery
     side: Side | None
     text: str
+    offset_s: int
+    step_s: int
 
 
 def questions(own: OwnQuery, scope: Scope, *, rate_s: int, step_s: int) -> tuple[Question, ...]:
     """Return what to ask. Raises ValueError for a placeholder that is unknown or has nothing to put in."""
     placeholders.check(own.query)
     times = {"rate": f"{rate_s}s", "step": f"{step_s}s"}
-    if placeholders.used(own.query) & placeholders.SIDED:
-        return tuple(
-            Question(
-                own=own,
-                side=side,
-                text=placeholders.render(own.query, {**placeholders.values(scope, side), **times}),
-            )
-            for side in Side
+    named = placeholders.used(own.query)
+    offset = rate_s if "rate" in named else step_s
+    sides: tuple[Side | None, ...] = tuple(Side) if named & placeholders.SIDED else (None,)
+    return tuple(
+        Question(
+            own=own,
+            side=side,
+            text=placeholders.render(own.query, {**placeholders.values(scope, side or Side.STABLE), **times}),
+            offset_s=offset,
+            step_s=step_s,
         )
-    text = placeholders.render(own.query, {**placeholders.values(scope, Side.STABLE), **times})
-    return (Question(own=own, side=None, text=text),)
+        for side in sides
+    )
 
 
 def meta(own: OwnQuery) -> MetricMeta:

@@ -91,6 +91,11 @@ class Probed:
     reading: Reading | None = None
     side: Side | None = None
 
+    @property
+    def about_pods(self) -> bool:
+        """Whether it tells of pods and what they use, not of requests."""
+        return self.reading is not None and self.reading.variant.reading == "gauge"
+
 
 def step_s(window_s: int, interval_s: float) -> int:
     """Return the time between two samples that are asked for."""

@@ -1,0 +1,38 @@
+"""Series that are there and still cannot say everything."""
+
+from rollout_verdict.core.values import Side
+from tests.adapters.prometheus.world import RATE, World, counter
+
+NO_STATUS = World(namespace="no-status", number=210)
+SLOW = World(namespace="slow", number=211)
+SLOWER = World(namespace="slower", number=212)
+TWICE = World(namespace="twice", number=213)
+RARE = World(namespace="rare", number=214)
+GCLB = "stackdriver_https_lb_rule_loadbalancing_googleapis_com_https_backend_request_count"
+
+
+def write_all(tsdb):
+    """``SLOW`` has a canary beyond the highest bound, ``SLOWER`` both sides; ``TWICE`` two backends a side; ``RARE`` is
+    scraped twice in the window."""
+    for side in Side:
+        for world in (NO_STATUS, SLOW, SLOWER):
+            for pod in world.pods(side):
+                labels = {"pod": pod, "namespace": world.namespace}
+                rate = RATE.of(side) / len(world.pods(side))
+                status = {} if world is NO_STATUS else {"code": "200"}
+                tsdb.add("http_requests_total", {**labels, **status}, counter(rate))
+                beyond = world is SLOWER or (world is SLOW and side is Side.CANARY)
+                if world is not NO_STATUS:
+                    for le in ("0.1", "1", "+Inf"):
+                        inside = le == "+Inf" or not beyond
+                        tsdb.add(
+                            "http_request_duration_seconds_bucket",
+                            {**labels, "le": le},
+                            counter(rate if inside else 0.0),
+                        )
+        for number in ("1a2b3c", "4d5e6f"):
+            name = f"k8s1-{number}-{TWICE.namespace}-{TWICE.services.of(side)}-80-{number}"
+            tsdb.add(GCLB, {"backend_target_name": name, "response_code_class": "200"}, counter(10.0, scrape_s=60))
+        for pod in RARE.pods(side):
+            labels = {"pod": pod, "namespace": RARE.namespace, "code": "200"}
+            tsdb.add("http_requests_total", labels, counter(10.0, scrape_s=300))
