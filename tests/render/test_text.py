@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from rollout_verdict.core.evidence import Progress
 from rollout_verdict.core.values import Decision, Pair, Usage
 from rollout_verdict.render import text
 from rollout_verdict.render.items import items
@@ -32,6 +33,22 @@ def test_it_reads_in_the_order_of_need():
         )
     ]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("progress", "told"),
+    [
+        (Progress(strategy="canary", step=3, steps=6, weight=25), "5b8f9c   step 4/6, weight 25 %   window"),
+        (Progress(strategy="canary", step=6, steps=6), "5b8f9c   step 6/6   window"),
+        (Progress(strategy="blueGreen", weight=0), "5b8f9c   weight 0 %   window"),
+        (Progress(strategy="deployment"), "5b8f9c   window"),
+    ],
+)
+def test_the_first_line_tells_how_far_a_rollout_is(progress, told):
+    """Step and weight, where the cluster told them."""
+    result = results.result()
+    live = replace(result, evidence=replace(result.evidence, progress=progress))
+    assert told in text.render(live, width=100).splitlines()[0]
 
 
 def test_the_evidence_has_numbers_and_a_course():

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rollout_verdict.core.comparison import DiffItem, LogChange, MetricCheck, MetricOutcome, PodFact
+from rollout_verdict.core.evidence import Progress
 from rollout_verdict.core.explanation.amounts import chance, count, duration
 from rollout_verdict.core.explanation.explain import sections
 from rollout_verdict.core.explanation.statements import Section, Statement
@@ -78,7 +79,8 @@ def _top(result: Result, console: Console, width: int) -> Iterator[Text]:
     if rollout.canary_hash or rollout.stable_hash:
         versions = f"   canary {visible(rollout.canary_hash) or '?'} vs stable {visible(rollout.stable_hash) or '?'}"
     window = f"   window {duration(result.evidence.window.seconds)}" if result.evidence.window else ""
-    first = Text.assemble((visible(rollout.name) or "canary", "bold"), where, (f"{versions}{window}", "dim"))
+    came = _came(result.evidence.progress)
+    first = Text.assemble((visible(rollout.name) or "canary", "bold"), where, (f"{versions}{came}{window}", "dim"))
     yield from _wrapped(first, console, width, "", _MARGIN)
     yield Text()
     badge = (f" {verdict.decision.value.upper()} ", _STYLES.get(verdict.decision, _UNSURE))
@@ -88,6 +90,20 @@ def _top(result: Result, console: Console, width: int) -> Iterator[Text]:
     second = Text.assemble(badge, numbers, (_failed(result), "dim"))
     yield from _wrapped(second, console, width, _MARGIN, _MARGIN)
     yield Text()
+
+
+def _came(progress: Progress | None) -> str:
+    """Return step and weight, "" where they are not known."""
+    if progress is None:
+        return ""
+    step = (
+        f"step {min(progress.step + 1, progress.steps)}/{progress.steps}"
+        if progress.step is not None and progress.steps
+        else ""
+    )
+    weight = f"weight {progress.weight} %" if progress.weight is not None else ""
+    told = ", ".join(part for part in (step, weight) if part)
+    return f"   {told}" if told else ""
 
 
 def _failed(result: Result) -> str:

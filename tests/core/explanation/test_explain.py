@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout_verdict.core.comparison import LogOutcome, MetricOutcome
+from rollout_verdict.core.evidence import Progress
 from rollout_verdict.core.explanation.basis import GAPS
 from rollout_verdict.core.explanation.explain import explain, headline, sections
 from rollout_verdict.core.explanation.terms import level_of, model_opinion, series_names, shift_of
@@ -136,6 +137,35 @@ def test_what_was_compared():
         "stable: 4 pods of version `5b8f9c`: `a`, `b`, `c` and 1 more",
         "canary: 0 pods of version `7d4cc1`",
     ]
+
+
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        (Progress(strategy="canary"), "rollout: of unknown state"),
+        (
+            Progress(
+                strategy="canary", situation="paused", step=3, steps=6, weight=25, revision="12", message="by hand"
+            ),
+            "rollout: paused, step 4 of 6, weight 25 %, revision `12`; `by hand`",
+        ),
+        (Progress(strategy="canary", situation="promoted", step=6, steps=6), "rollout: promoted, step 6 of 6"),
+        (Progress(strategy="canary", situation="progressing", step=0), "rollout: progressing, step 1"),
+    ],
+)
+def test_how_far_the_rollout_had_come_is_told(progress, said):
+    """Counted from 1, as people count; what is not known is left out."""
+    live = replace(FULL, evidence=replace(FULL.evidence, progress=progress))
+    assert said in told(live, "What was compared")
+
+
+def test_why_the_window_is_what_it_is():
+    """In the source's words, after the window."""
+    progress = Progress(strategy="canary", window_basis="since the canary was ready")
+    live = replace(FULL, evidence=replace(FULL.evidence, progress=progress))
+    assert "window: 2026-01-01 12:00:00 to 12:05:00 UTC, 5 min: since the canary was ready" in told(
+        live, "What was compared"
+    )
 
 
 def test_what_was_not_looked_at():

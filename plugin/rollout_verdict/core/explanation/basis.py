@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from rollout_verdict.core.comparison import Comparison, LogOutcome, MetricOutcome
-from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.evidence import Evidence, Progress
 from rollout_verdict.core.explanation.amounts import count, duration
 from rollout_verdict.core.explanation.statements import Quote, Statement, quote, say
 from rollout_verdict.core.explanation.terms import LISTED, model_opinion, series_names
@@ -37,8 +37,12 @@ def compared(evidence: Evidence, comparison: Comparison) -> Iterator[Statement]:
         names: list[str | Quote] = [part for pod in pods[:3] for part in (", ", quote(pod))]
         more = f" and {len(pods) - 3} more" if len(pods) > 3 else ""
         yield say(f"{side.value}: {count(len(pods), 'pod')}", *of, *(": ", *names[1:]) if names else (), more)
+    if progress := evidence.progress:
+        yield say("rollout: ", *_came(progress))
     if window := evidence.window:
-        yield say(f"window: {window.start:%Y-%m-%d %H:%M:%S} to {window.end:%H:%M:%S} UTC, {duration(window.seconds)}")
+        basis = (": ", progress.window_basis) if progress and progress.window_basis else ()
+        span = f"{window.start:%Y-%m-%d %H:%M:%S} to {window.end:%H:%M:%S} UTC, {duration(window.seconds)}"
+        yield say(f"window: {span}", *basis)
     if evidence.logs:
         lines = evidence.logs.pods.map(lambda pods: sum(pod.lines for pod in pods))
         read = f"{count(lines.canary, 'line')} of the canary, {lines.stable:,} of stable"
@@ -54,6 +58,20 @@ def compared(evidence: Evidence, comparison: Comparison) -> Iterator[Statement]:
         yield say(f"{what}: {count(told.canary, 'canary pod')}, {told.stable} stable")
     if evidence.diff:
         yield say(f"pod template: {count(len(evidence.diff.changes), 'change')}")
+
+
+def _came(progress: Progress) -> Iterator[str | Quote]:
+    """Yield how far a rollout has come, in parts of a sentence."""
+    yield progress.situation or "of unknown state"
+    if progress.step is not None:
+        of = f" of {progress.steps}" if progress.steps is not None else ""
+        yield f", step {min(progress.step + 1, progress.steps or progress.step + 1)}{of}"
+    if progress.weight is not None:
+        yield f", weight {progress.weight} %"
+    if progress.revision:
+        yield from (", revision ", quote(progress.revision))
+    if progress.message:
+        yield from ("; ", quote(progress.message))
 
 
 def unseen(evidence: Evidence, comparison: Comparison, verdict: Verdict) -> Iterator[Statement]:
