@@ -54,9 +54,8 @@ def log(seed: int, size: int) -> bytes:
     return "".join(lines).encode()[:size]
 
 
-def serve(listener: socket.socket, size: int, rate: float) -> None:
-    """Answer every request with one of eight logs, in chunks, ``rate`` bytes a second, as fast as can be at 0."""
-    logs = [log(seed, size) for seed in range(8)]
+def serve(listener: socket.socket, logs: list[bytes], rate: float) -> None:
+    """Answer every request with one of the logs, in chunks, ``rate`` bytes a second, as fast as can be at 0."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     def answer(connection: socket.socket) -> None:
@@ -157,7 +156,7 @@ def main() -> None:
     asked = parser.parse_args()
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     server = multiprocessing.get_context("fork").Process(
-        target=serve, args=(listener, asked.size, asked.rate), daemon=True
+        target=serve, args=(listener, [log(seed, asked.size) for seed in range(8)], asked.rate), daemon=True
     )
     server.start()
     port = listener.getsockname()[1]

@@ -142,6 +142,14 @@ def test_what_was_read_before_a_break_counts_in_whole_lines(served, then):
     assert [gap.side for gap in gaps] == [Side.CANARY]
 
 
+def test_the_last_line_counts_whether_or_not_it_has_an_end(world):
+    scenarios.canary(world.cluster, world.place)
+    sides = world.find()
+    world.cluster.log("shop", sides.scope.pods.canary[0], "checkout", lines(100)[:-1])
+    logs, gaps, _ = world.logs(sides)
+    assert (logs.pods.canary[0].lines, gaps) == (100, ())
+
+
 def test_a_cap_is_told_and_its_last_line_left_out(served):
     world = served(limits=LogLimits(container_bytes=10_000))
     scenarios.canary(world.cluster, world.place)
