@@ -12,6 +12,11 @@ GCLB = "stackdriver_https_lb_rule_loadbalancing_googleapis_com_https_backend_req
 
 
 def write_all(tsdb):
+    tsdb.add("nginx_gateway_fabric_http_requests_total", {"class": "nginx"}, counter(50.0))
+    _write(tsdb)
+
+
+def _write(tsdb):
     """``SLOW`` has a canary beyond the highest bound, ``SLOWER`` both sides; ``TWICE`` two backends a side; ``RARE`` is
     scraped twice in the window."""
     for side in Side:

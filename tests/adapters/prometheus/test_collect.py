@@ -307,3 +307,12 @@ def test_a_window_with_two_scrapes_is_too_short(families):
     evidence, gaps = collect(families, odd_series.RARE.scope(), "app")
     assert evidence is None
     assert any(gap.reason.startswith("insufficient: the window of 600 s holds about 2 samples") for gap in gaps)
+
+
+def test_a_gateway_that_counts_all_together_is_not_separable(families):
+    """NGINX Gateway Fabric has no series by service: said so, instead of nothing."""
+    evidence, gaps = collect(families, world(APP, "shop").scope(), "gatewayapi-nginx")
+    (gap,) = gaps
+    assert evidence is None
+    assert gap.reason.startswith("not-separable: ")
+    assert "metrics of the application" in gap.hint

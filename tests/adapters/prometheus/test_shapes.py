@@ -8,6 +8,7 @@ from rollout_verdict.adapters.prometheus.choose import in_order
 from rollout_verdict.adapters.prometheus.probe import Reading, form_of, step_s
 from rollout_verdict.adapters.prometheus.shapes import Form, Selection
 from rollout_verdict.core.values import Pair
+from tests import prometheus_docs
 
 FORM = Form(total=False, rate_s=60)
 ONE = Selection(matchers='pod=~"a-.*"', by="pod")
@@ -84,3 +85,10 @@ def test_every_preset_says_what_to_do():
         assert preset.inseparable, preset.name
         assert preset.known in {"source", "general"}
         assert preset.variants
+
+
+def test_the_page_tells_of_the_presets_as_they_are():
+    """docs/prometheus.md is written by ``python -m tests.prometheus_docs``."""
+    text = prometheus_docs.PAGE.read_text()
+    assert prometheus_docs.page(text) == text
+    assert all(f"| `{preset.name}` |" in text for preset in presets())
