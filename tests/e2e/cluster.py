@@ -134,7 +134,11 @@ def running(folder: Path) -> Iterator[Cluster]:
                         f"--metricsPort={metrics}", f"--healthzPort={health}",
                     ],
                     folder,
-                    environment={"KUBECONFIG": str(reader), "TMPDIR": str(_short(folder))},
+                    environment={
+                        "KUBECONFIG": str(reader),
+                        "ROLLOUT_VERDICT_PROMETHEUS": f"http://127.0.0.1:{web}",
+                        "TMPDIR": str(_short(folder)),
+                    },
                 ),
             ):  # fmt: skip
                 cluster = Cluster(

@@ -19,7 +19,12 @@ REQUESTS_PER_S = 15.0
 FEW_PER_S = 0.1
 PAUSE_S = 20
 OUTCOME_TIMEOUT_S = 180.0
-CONFIGURATION = {"mode": "rules", "window": "2m", "warmUp": "3s", "strict": True}
+CONFIGURATION = {
+    "mode": "rules",
+    "window": "2m",
+    "warmUp": "3s",
+    "strict": True,
+}
 Document = dict[str, Any]
 
 
@@ -49,8 +54,8 @@ def waits_for_a_person(status: Document) -> bool:
 
 
 SCRIPTS = (
-    Script(name="good", phase="Successful", says="No harm found", ends=promoted),
-    Script(name="errors", phase="Failed", says="new ERROR message", ends=aborted, error_share="0.3"),
+    Script(name="good", phase="Successful", says="metrics as on stable", ends=promoted),
+    Script(name="errors", phase="Failed", says="requests failed on the canary", ends=aborted, error_share="0.3"),
     Script(name="quiet", phase="Inconclusive", says="too little to judge", ends=waits_for_a_person, quiet=True),
 )
 
@@ -68,9 +73,8 @@ def namespaces(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[dic
 def test_rollouts_end_as_they_should_and_say_why(cluster: Cluster, namespaces: dict[str, str], turn: int) -> None:
     """A good canary is promoted to 100 %, one that throws errors is aborted, one with too little traffic pauses."""
     steps = ({"setWeight": 50}, {"pause": {"duration": f"{PAUSE_S}s"}}, {"analysis": analysis()}, {"setWeight": 75})
-    configuration = CONFIGURATION | {"prometheus": {"address": cluster.prometheus}}
     for namespace in namespaces.values():
-        cluster.create(analysis_template(namespace, configuration, count=1))
+        cluster.create(analysis_template(namespace, CONFIGURATION, count=1))
         cluster.create(rollout(namespace, canary(*steps), replicas=4))
     stable = {name: deployed(cluster, namespace) for name, namespace in namespaces.items()}
     with ExitStack() as all_traffic:
