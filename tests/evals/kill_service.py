@@ -135,8 +135,7 @@ class Trials:
         if len(children) > 1 and self._random.random() < self._left_dead:
             self._wait(begun)
             self.figures.takeovers_s.append(time.monotonic() - killed)
-        children[replica] = self._child(replica)
-        children[replica].ready()
+        children[replica] = self._child(replica)  # not waited for: the next trial may meet it while it starts
 
     def _note_stored(self) -> None:
         """Remember how often those were asked whose answer is stored: it must never be more."""

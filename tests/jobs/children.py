@@ -14,6 +14,7 @@ class Child:
 
     def __init__(self, database: str, replica: str, model_url: str, journal: Path, beat_s: float = 5.0) -> None:
         self.replica = replica
+        self._ready = False
         self._log = journal.with_name(f"{replica}.log").open("ab")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.jobs.process", database, replica, model_url, str(journal), str(beat_s)],
@@ -28,11 +29,15 @@ class Child:
 
     def ready(self) -> None:
         """Wait until it works."""
+        if self._ready:
+            return
+        self._ready = True
         line = self._process.stdout.readline()
         assert line == "ready\n", Path(self._log.name).read_text()
 
     def start(self, *analysis_ids: str) -> None:
         """Have it begin analyses; they are kept when this returns."""
+        self.ready()
         for analysis_id in analysis_ids:
             self._process.stdin.write(f"start {analysis_id}\n")
         self._process.stdin.flush()

@@ -86,10 +86,13 @@ class DurableAnalyses:
                 "executor_id": self._settings.replica,
                 "application_version": STEPS,
                 "use_listen_notify": False,
-                "log_level": "WARNING",
+                "log_level": "ERROR",  # it warns five times a second while the database is away; the watch says it once
                 "enable_otlp": False,
             }
         )
+        own = logging.getLogger("dbos")
+        own.handlers.clear()  # its lines go where ours go
+        own.propagate = True
         DBOS.workflow(name=WORKFLOW)(lambda analysis_id: self._work.run(analysis_id, _step))
         DBOS.launch()
         self._opened.callback(lambda: DBOS.destroy(destroy_registry=True))
