@@ -55,6 +55,7 @@ def test_who_insists_on_a_model_gets_no_promotion_without_one():
     [
         ({"requiredSources": ["model"], "bundle": "x"}, "asks for the model"),
         ({"onModelFailure": "error", "bundle": "x"}, "asks no model"),
+        ({"namespace": "kube-system"}, "--local reads no other"),
         ({"bundle": "/nowhere/at/all"}, "cannot read the bundle"),
         ({"bundle": "x", "minConfidence": 101}, "minConfidence is 101"),
     ],

@@ -102,7 +102,7 @@ class LocalMeasurer:
             configuration, warnings = read_configuration(job.config)
             settings = read_settings(os.environ)
             redactor = _redactor(settings.redact)
-            if problem := _needs_model(configuration):
+            if problem := _needs_more(job, configuration):
                 return Broken(reason=problem)
             evidence = self._evidence(job, configuration, settings)
         except BundleError as error:
@@ -141,12 +141,11 @@ def _target(job: Job, configuration: "Configuration") -> "Target":
         name=job.analysis_run,
         selectors=Pair(stable=stable, canary=canary),
         hashes=Pair(stable="", canary=job.template_hash),
-        pods_namespace=configuration.namespace,
     )
 
 
-def _needs_model(configuration: "Configuration") -> str:
-    """Return why a configuration cannot be served without a model, "" when it can."""
+def _needs_more(job: Job, configuration: "Configuration") -> str:
+    """Return what a configuration asks for that there is only in the service, "" when it can be served here."""
     from rollout_verdict.configuration import OnModelFailure
     from rollout_verdict.core.policy import Mode
     from rollout_verdict.core.values import SourceKind
@@ -155,6 +154,9 @@ def _needs_model(configuration: "Configuration") -> str:
         return "requiredSources asks for the model, and --local asks none: use the service"
     if configuration.mode is Mode.AUTO and configuration.on_model_failure is OnModelFailure.ERROR:
         return "onModelFailure is error, and --local asks no model: use the service"
+    if configuration.namespace not in ("", job.namespace):
+        # This process reads with the controller's rights: who may write a template here may not read logs elsewhere.
+        return f"namespace is not the AnalysisRun's ({job.namespace}), and --local reads no other: use the service"
     return ""
 
 
