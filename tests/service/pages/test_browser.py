@@ -229,6 +229,30 @@ def test_what_is_no_bundle_is_told_beside_the_form(chromium, axe_script, tmp_pat
             shoot(page, "no-bundle-desktop-light")
 
 
+def test_a_message_is_marked_as_harmless(chromium, axe_script, tmp_path):
+    """Unfolded beside the message, with a reason; from then on the verdict's page and the history tell of it."""
+    services = make_services(tmp_path, eager=False)
+    scenes.fill(services)
+    with served(services) as address:
+        for width, word in ((DESKTOP, "desktop"), (PHONE, "phone")):
+            with browsing(chromium, cookies=logged_in(services, address), width=width) as page:
+                page.goto(f"{address}/analyses/rollback")
+                item = page.locator("#l1" if width == DESKTOP else "#m1")
+                item.get_by_text("Known to be harmless?").click()
+                item.get_by_label("is harmless").fill("the retry of the cache, SHOP-12")
+                shoot(page, f"mark-{word}-light")
+                item.get_by_role("button", name="Set it aside").click()
+                page.wait_for_url("**#marks")
+                assert page.locator("#marks").is_visible()
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                assert axe.complaints(page, axe_script) == []
+                page.get_by_role("link", name="history of").click()
+                page.locator("#marks").get_by_text("SHOP-12").first.wait_for()
+                shoot(page, f"history-marks-{word}-light")
+                assert axe.complaints(page, axe_script) == []
+        assert len(services.marks.find(None)) == 2
+
+
 def test_cancel_ends_what_runs(chromium, tmp_path):
     """The button cancels; the page says so and offers nothing more to cancel."""
     services = make_services(tmp_path, eager=False)

@@ -16,7 +16,10 @@ GETS = (
     "/analyses", "/analyses/rollback", "/analyses/running", "/analyses/rollback/exchange",
     "/history?namespace=shop&name=checkout",
 )  # fmt: skip
-POSTS = ("/analyses/upload", "/analyses/start", "/analyses/running/cancel", "/analyses/rollback/replay")
+POSTS = (
+    "/analyses/upload", "/analyses/start", "/analyses/running/cancel", "/analyses/rollback/replay",
+    "/analyses/rollback/benign", "/marks/0f1e/remove",
+)  # fmt: skip
 HTML = {"Accept": "text/html"}
 
 
@@ -61,7 +64,10 @@ def test_a_foreign_namespace_is_not_there(services, path):
 def test_who_may_do(services, path, who, status):
     """Readers and strangers start, judge again and cancel nothing."""
     with make_client(services, who) as client:
-        assert client.post(path, data={"namespace": "shop", "name": "healthy"}).status_code == status
+        assert (
+            client.post(path, data={"namespace": "shop", "name": "healthy", "item": "l1", "why": "known"}).status_code
+            == status
+        )
     assert services.analyses.kept["running"].phase is Phase.RUNNING
 
 
@@ -196,7 +202,9 @@ def test_an_upload_is_judged(services):
     [
         (b"no bundle", {}, "not a bundle"),
         (b"", {}, "not a bundle"),
-        (packed(BUNDLES / "healthy"), {"namespace": "Not/One"}, "namespace: expected lower-case"),
+        (packed(BUNDLES / "healthy"), {"namespace": "Not/One"}, "namespace: String should match"),
+        (packed(BUNDLES / "healthy"), {"name": "x" * 300}, "name: String should have at most 253"),
+        (packed(BUNDLES / "healthy"), {"name": "a/b"}, "name: String should match"),
         (packed(BUNDLES / "healthy"), {"mode": "dice"}, "mode"),
     ],
 )
@@ -299,3 +307,44 @@ def test_a_bearer_needs_no_page_of_ours(services):
     """A token in a header is proof of intent by itself."""
     with make_client(services, "") as client:
         assert client.post("/analyses/running/cancel", headers=bearer("run")).status_code == 303
+
+
+def test_what_is_harmless_is_marked_and_taken_back(services):
+    """The mark carries who and why, is told on the verdict and in the history, and can be taken back."""
+    with make_client(services, "shop") as client:
+        page = client.get("/analyses/rollback").text
+        assert 'action="/analyses/rollback/benign"' in page
+        assert "Known to be harmless<span" not in page
+        answer = client.post("/analyses/rollback/benign", data={"item": "l1", "why": " the retry of the cache "})
+        assert answer.headers["location"] == "/analyses/rollback#marks"
+        [kept] = services.marks.find(("shop",), "checkout")
+        assert (kept.mark.who, kept.mark.why, kept.mark.about.kind.value) == (
+            "shopkeeper",
+            "the retry of the cache",
+            "log",
+        )
+        for path in ("/analyses/rollback", "/history?namespace=shop&name=checkout"):
+            assert "the retry of the cache" in client.get(path).text
+        taken = client.post(f"/marks/{kept.mark.id}/remove")
+        assert taken.headers["location"] == "/history?namespace=shop&name=checkout"
+        assert services.marks.find(None) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "status"),
+    [
+        ("/analyses/rollback/benign", {"item": "l1", "why": "x"}, 422),
+        ("/analyses/rollback/benign", {"item": "l99", "why": "known"}, 422),
+        ("/analyses/rollback/benign", {"item": "p1", "why": "known"}, 422),
+        ("/analyses/rollback/benign", {"item": "<b>", "why": "known"}, 422),
+        ("/analyses/running/benign", {"item": "l1", "why": "known"}, 409),
+        ("/analyses/bare/benign", {"item": "l1", "why": "known"}, 422),
+        ("/analyses/none/benign", {"item": "l1", "why": "known"}, 404),
+        ("/marks/0f1e/remove", {}, 404),
+    ],
+)
+def test_what_cannot_be_marked(services, path, data, status):
+    """A pod's state, an item that is not there, an analysis without a rollout: told, and nothing kept."""
+    with make_client(services) as client:
+        assert client.post(path, data=data).status_code == status
+    assert services.marks.find(None) == ()

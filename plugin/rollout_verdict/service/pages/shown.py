@@ -35,7 +35,8 @@ def shown(result: Result) -> dict[str, Any]:
     counted = model_opinion(result.verdict)
     opinions = vote.opinions if vote else (counted,) if counted else ()
     known = view(result)
-    return {**known, "vote": vote, "opinions": [_said(one, known["ids"]) for one in opinions]}
+    aside = {item.id for item in result.comparison.set_aside}
+    return {**known, "vote": vote, "aside": aside, "opinions": [_said(one, known["ids"]) for one in opinions]}
 
 
 def exchange(result: Result) -> list[tuple[str, Markup, int]]:
