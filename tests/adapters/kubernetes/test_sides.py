@@ -149,6 +149,7 @@ def test_blue_green_before_and_after_the_switch(world, switched, kind, services)
     after_switch = sides.scope.window.start == NOW - timedelta(seconds=90)
     assert after_switch is switched
     assert ("active service was switched" in sides.progress.window_basis) is switched
+    assert [gap.what for gap in sides.gaps] == ["traffic of the stable side"] * switched
 
 
 def test_blue_green_that_is_promoted(world):

@@ -22,6 +22,7 @@ from rollout_verdict.core.values import Gap
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
+IDLE_CONNECTIONS = 100  # kept for the next request; six analyses at a time read 16 logs each
 _RESERVE = 0.1  # share of the time for logs that is left for putting them together
 
 
@@ -94,7 +95,7 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
     configuration = Configuration()
     # One retry layer, ours; and a redirect is not followed, since it would take the token elsewhere.
     configuration.retries = False
-    configuration.connection_pool_maxsize = LogLimits().streams + 4
+    configuration.connection_pool_maxsize = IDLE_CONNECTIONS
     if kubeconfig and not Path(kubeconfig).is_file():
         raise ConnectionSettingsError(f"kubeconfig {kubeconfig} is no file: name one that exists")
     try:

@@ -104,6 +104,11 @@ def _gaps(rollout: Document, situation: str, obstacle: str, weight: int | None) 
     if weight == 0 and not obstacle:
         reason = "the rollout sends it no traffic (weight 0)"
         found.append(gap("traffic of the canary", reason, "analyse after a setWeight above 0", Side.CANARY))
+    switched = text_of(rollout, "status", "blueGreen", "activeSelector") == text_of(rollout, "status", "currentPodHash")
+    if mapping(rollout, "spec", "strategy", "blueGreen") and switched and not obstacle:
+        reason = "since the switch the old pods take none, so that there is little to compare with in the same window"
+        hint = "judge before the switch (prePromotionAnalysis with test traffic), or by a canary"
+        found.append(gap("traffic of the stable side", reason, hint, Side.STABLE))
     generation = text_of(rollout, "status", "observedGeneration")
     newest = number(rollout, "metadata", "generation")
     if generation.isascii() and generation.isdigit() and len(generation) < 10 and newest and newest > int(generation):
