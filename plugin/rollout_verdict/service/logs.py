@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import MutableMapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -12,7 +12,7 @@ from rollout_verdict.log_records import redact_records
 _CHATTY = ("uvicorn.access", "httpx2", "httpcore2", "dbos", "google_genai")  # a line a request says what counters say
 
 
-def configure_logs(level: str = "INFO", redact: Sequence[tuple[str, str]] = ()) -> logging.Handler:
+def configure_logs(level: str = "INFO", redact: Sequence[tuple[str, str]] = ()) -> logging.StreamHandler[TextIO]:
     """Have all loggers of the process write JSON lines; return the handler."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,

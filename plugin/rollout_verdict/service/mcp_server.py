@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx2
 from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
@@ -25,7 +26,7 @@ _READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempo
 AnalysisId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Id of an analysis.")]
 
 
-class ReadError(Exception):
+class ReadError(ToolError):
     """The service did not answer as hoped; the text is for the assistant's user."""
 
 

@@ -1,0 +1,137 @@
+"""``rollout-verdict serve`` on a bare machine: a process of its own, SQLite, no key, no cluster."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+from rollout_verdict.cli import serve
+from tests.cli.commands import run
+from tests.conftest import ROOT
+from tests.service.memory import BUNDLES, packed
+
+__all__ = ["run"]
+
+READY_S = 120  # the machine may have other things to do
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
+
+
+@contextmanager
+def running(state, **environment):
+    """The service as a process; gives its address and what it has written so far."""
+    port = free_port()
+    log = state.parent / "serve.log"
+    bare = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+    environment = {**bare, "PYTHONPATH": str(ROOT / "plugin"), "ROLLOUT_VERDICT_STATE_DIR": str(state), **environment}
+    with log.open("wb") as stream:
+        command = [sys.executable, "-m", "rollout_verdict", "serve", "--port", str(port)]
+        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            transport = httpx2.HTTPTransport(retries=0)
+            with httpx2.Client(transport=transport, timeout=READY_S) as client:
+                wait_for(lambda: client.get(f"{address}/readyz").status_code == 200, process, log)
+            yield address, log
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) in (0, -signal.SIGTERM), log.read_text()
+        finally:
+            process.kill()
+            process.wait(10)
+
+
+def wait_for(done, process, log):
+    """Ask until it is so, or the process has ended, or time is up."""
+    for _ in range(READY_S * 5):
+        try:
+            if done():
+                return
+        except httpx2.TransportError:
+            pass
+        try:
+            process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    pytest.fail(log.read_text())
+
+
+def test_from_a_bare_machine_to_a_verdict_and_over_a_restart(tmp_path):
+    state = tmp_path / "state"
+    with running(state) as (address, log):
+        words = log.read_text()
+        assert str(state / "tokens.toml") in words
+        for name in ("tokens.toml", "session.key"):
+            assert stat.S_IMODE((state / name).stat().st_mode) == 0o600
+        token = re.search(r'token = "([^"]+)"', (state / "tokens.toml").read_text())[1]
+        assert token not in words
+        with httpx2.Client(base_url=address, timeout=60) as browser:
+            link = re.search(r"http://\S+/login\?code=\S+", words)[0]
+            assert browser.get(link).status_code == 303
+            assert browser.get("/analyses", headers={"accept": "text/html"}).status_code == 200
+            assert httpx2.get(link).status_code == 401, "it works once"
+        with httpx2.Client(base_url=address, headers={"authorization": f"Bearer {token}"}, timeout=60) as client:
+            content, headers = packed(BUNDLES / "new_errors"), {"content-type": "application/gzip"}
+            started = client.post("/v1/analyses", content=content, headers=headers, params={"name": "cart"})
+            assert started.status_code == 201
+            made = started.json()["id"]
+            streamed = client.get(f"/v1/analyses/{made}/events").text
+            kind, _, data = streamed.strip().split("\n\n")[-1].partition("\ndata: ")
+            assert kind == "event: verdict"
+            assert json.loads(data)["verdict"]["decision"] == "rollback"
+            target = client.post("/v1/analyses", json={"namespace": "shop", "name": "cart"}).json()["id"]
+            streamed = client.get(f"/v1/analyses/{target}/events").text
+            assert "there is no way to a cluster" in streamed
+            counted = client.get("/metrics").text
+            assert 'rollout_verdict_verdicts_total{decided_by="rules",decision="rollback"} 1.0' in counted
+            assert "rollout_verdict_queue_depth 0.0" in counted
+        lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+        assert [line["caller"] for line in lines if line.get("audit")] == ["owner", "owner"]
+        assert any(line.get("analysis") == made and line.get("decision") == "rollback" for line in lines)
+    with running(state) as (address, log):
+        assert "login?code=" not in log.read_text(), "only the first start says so"
+        found = httpx2.get(f"{address}/v1/analyses/{made}", headers={"authorization": f"Bearer {token}"}, timeout=60)
+        assert found.json()["verdict"]["decision"] == "rollback"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("ROLLOUT_VERDICT_TOKENS", "{tmp}/none.toml", "none.toml: cannot be read"),
+        ("ROLLOUT_VERDICT_SESSION_KEY_FILE", "{tmp}/none.key", "none.key: cannot be read"),
+        ("ROLLOUT_VERDICT_SESSION_KEY_FILE", "{tmp}/short.key", "at least 32 bytes"),
+        ("ROLLOUT_VERDICT_URL", "nonsense", "ROLLOUT_VERDICT_URL"),
+        ("ROLLOUT_VERDICT_DATABASE", "postgresql://user:hunter2@127.0.0.1:1/x", "database"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_told_in_a_line(run, monkeypatch, tmp_path, name, value, words):
+    (tmp_path / "short.key").write_text("short")
+    monkeypatch.setenv("ROLLOUT_VERDICT_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv(name, value.format(tmp=tmp_path))
+    found = run("serve")
+    assert found.code == 2
+    assert words in found.err
+    assert "hunter2" not in found.err
+    assert "Traceback" not in found.err
+
+
+def test_without_its_extra_it_says_what_to_install(run, monkeypatch):
+    monkeypatch.setattr(serve, "NEEDED", ("uvicorn", "no_such_module"))
+    found = run("serve")
+    assert (found.code, "pip install 'rollout-verdict[service]'" in found.err) == (2, True)
+
+
+def test_a_token_file_that_cannot_be_read_is_told_before_an_assistant_waits(run, tmp_path):
+    found = run("mcp", "--token-file", tmp_path / "none")
+    assert (found.code, "cannot be read" in found.err) == (2, True)
