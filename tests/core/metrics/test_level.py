@@ -1,5 +1,7 @@
 """Levels: what the unit tests of the whole judge do not reach."""
 
+import pytest
+
 from rollout_verdict.core.comparison import MetricOutcome
 from rollout_verdict.core.metrics.judge import MetricPolicy, judge_metrics
 from rollout_verdict.core.values import Severity
@@ -87,3 +89,20 @@ def test_traffic_that_falls_on_both_sides_is_no_sign():
 def test_traffic_of_two_samples_a_row_has_no_trend():
     short = [50.0, 50.0, None, None]
     assert check({RATE: ([short] * 3, [[50.0, 50.0, 50.0]])}, RATE).severity is Severity.INFO
+
+
+NEUTRAL = "workers_active"
+
+
+@pytest.mark.parametrize("level", [50.0, 50.3])
+@pytest.mark.parametrize("name", [NEUTRAL, RATE])
+def test_alike_where_neither_direction_is_worse_is_no_difference(name, level):
+    """A two-sided chance near 1 is no sign that the other direction is sure."""
+    for seed in range(6):
+        rows = ([noisy(50.0, seed=seed + n) for n in range(3)], [noisy(level, seed=seed + 3)])
+        assert check({name: rows}, name).outcome is MetricOutcome.PASS
+
+
+def test_far_apart_where_neither_direction_is_worse_is_a_difference():
+    assert check({NEUTRAL: sides(50.0, 500.0)}, NEUTRAL).outcome is MetricOutcome.HIGH
+    assert check({NEUTRAL: sides(50.0, 5.0)}, NEUTRAL).outcome is MetricOutcome.LOW

@@ -146,7 +146,7 @@ def level(
     low, high = told.interval(policy.interval_level)
     relative = math.expm1(min(told.value, _LARGEST))
     means = means_of(rows, told)
-    outcome = outcome_of(told.value, p, policy.warn_p)
+    outcome = outcome_of(told.value, p, policy.warn_p, two_sided=neutral)
     heavy = judged and not neutral and ceiling is not Severity.INFO
     weight = weighing(outcome, p, better=told.value * worse < 0, heavy=heavy)
     return case.answer(
@@ -203,9 +203,12 @@ def chance_of(told: Shift, found: tuple[Shift, Shift], *, neutral: bool = False)
     return min(1.0, told.p * (2.0 if found[1].partial else 1.0))
 
 
-def outcome_of(effect: float, p: float, limit: float) -> MetricOutcome:
-    """Return high or low where chance is ruled out on either side, else pass."""
-    if min(p, 1.0 - p) >= limit:
+def outcome_of(effect: float, p: float, limit: float, *, two_sided: bool = False) -> MetricOutcome:
+    """Return high or low where chance is ruled out on either side, else pass.
+
+    A one-sided ``p`` near 1 says that the other side is sure; a two-sided one, that there is nothing.
+    """
+    if (p if two_sided else min(p, 1.0 - p)) >= limit:
         return MetricOutcome.PASS
     return MetricOutcome.HIGH if effect > 0 else MetricOutcome.LOW
 
