@@ -32,11 +32,10 @@ def pod_state(pod: Document) -> PodState:
         for kind in ("initContainers", "containers")
         for one in objects(pod, "spec", kind)
     ]
-    phase, reason = text_of(pod, "status", "phase"), text_of(pod, "status", "reason")
     conditions = {text_of(one, "type"): text_of(one, "status") for one in objects(pod, "status", "conditions")}
     return PodState(
         name=name_of(pod),
-        phase=f"{phase} ({reason})" if reason and phase != "Failed" else phase,
+        phase=text_of(pod, "status", "phase"),
         start_time=moment(pod, "status", "startTime") or moment(pod, "metadata", "creationTimestamp"),
         containers=tuple(containers),
         conditions=tuple(sorted(conditions.items())),
