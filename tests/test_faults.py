@@ -37,7 +37,7 @@ __all__ = ["live", "run"]
 NOW = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
 PLACE = Place(now=NOW)
 TARGET = Target(kind=TargetKind.ROLLOUT, namespace="shop", name="checkout")
-IMPATIENT = Patience(connect_s=0.5, read_s=0.3, attempts=2, wait_s=0.001, longest_wait_s=0.002)
+IMPATIENT = Patience(connect_s=0.5, read_s=0.3, attempts=1)
 PATIENT = Patience(attempts=3, wait_s=0.001, longest_wait_s=0.002)
 GATHERING = Gathering(deadline_s=4.0)
 BROKE = "broke ("  # the words of gaps that stand for a bug of ours
@@ -336,7 +336,7 @@ def source(address, **server):
     async def sleep(_seconds):
         return None
 
-    given = {"timeout_s": 0.5, "attempts": 2, **server}
+    given = {"timeout_s": 0.5, "attempts": 1, **server}
     own = OwnQuery(name="own_errors", query='sum by (pod) (rate(http_requests_total{status="500"}[2m]))')
     return Prometheus(
         server=PrometheusServer(address=address, **given),

@@ -8,6 +8,7 @@ the commands, so that ``--help`` is quick.
 import logging
 import sys
 from collections.abc import Sequence
+from functools import cache
 
 USAGE = 2
 
@@ -15,13 +16,12 @@ USAGE = 2
 def main(arguments: Sequence[str] | None = None, program: str = "rollout-verdict") -> None:
     """Run a command and exit. Input that cannot be used ends in one line on stderr and exit code 2."""
     from rollout_verdict.cli.app import app
-    from rollout_verdict.log_records import redact_records
 
     for stream in (sys.stdout, sys.stderr):
         if callable(reconfigure := getattr(stream, "reconfigure", None)):
             reconfigure(errors="replace")  # a terminal that cannot show a letter must not cost the verdict
     handler = logging.StreamHandler()
-    redact_records(handler)
+    handler.addFilter(lambda record: _redacting().filter(record))
     logging.basicConfig(handlers=[handler], format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     try:
         app(args=None if arguments is None else list(arguments), prog_name=program)
@@ -35,6 +35,14 @@ def main(arguments: Sequence[str] | None = None, program: str = "rollout-verdict
             raise
         sys.stderr.write(f"{program}: {visible(' '.join(str(error).split()))}\n")
         raise SystemExit(USAGE) from None
+
+
+@cache
+def _redacting() -> logging.Filter:
+    """Return what keeps secrets out of log records: loaded with the first of them, which most commands never write."""
+    from rollout_verdict.log_records import RedactingFilter
+
+    return RedactingFilter()
 
 
 def kubectl_main(arguments: Sequence[str] | None = None) -> None:

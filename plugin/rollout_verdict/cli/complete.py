@@ -1,5 +1,6 @@
 """Candidates for the word that a person is typing, for kubectl's completion. Whatever goes wrong: no candidates."""
 
+import logging
 from collections.abc import Sequence
 
 from rollout_verdict.cli.target import KINDS, WORDS, contexts, namespace_of
@@ -66,20 +67,20 @@ def _targets(before: Sequence[str], begun: str) -> list[str]:
 
 def _names(before: Sequence[str], kind: TargetKind) -> list[str]:
     """Ask the cluster, briefly."""
-    import logging
-
     from rollout_verdict.adapters.kubernetes import ConnectionSettingsError
     from rollout_verdict.adapters.kubernetes.trouble import ApiError
     from rollout_verdict.cli.cluster import server
 
-    logging.disable()
     kubeconfig, context = _value(before, ("--kubeconfig",)), _value(before, ("--context",))
     namespace = _value(before, NAMESPACE) or namespace_of(kubeconfig, context)
+    logging.disable()  # a warning would be written into the line that is being typed
     try:
         with server(kubeconfig, context, ANSWER_S) as cluster:
             return sorted(cluster.names(kind, namespace))[:MOST]
     except (ApiError, ConnectionSettingsError):
         return []
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _value(words: Sequence[str], names: Sequence[str]) -> str:
