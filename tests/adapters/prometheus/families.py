@@ -301,6 +301,11 @@ FAMILIES = [
         latency=("histogram", "traefik_service_request_duration_seconds", 1.0), blind=True,
     ),
     Family(
+        id="traefik-exported", preset="traefik", prefix="traefik", counter="traefik_service_requests_total",
+        rows=_one(exported_service="<NS>-<SVC>-http@kubernetes", service="traefik-metrics", namespace="traefik"), **HTTP,
+        latency=("histogram", "traefik_service_request_duration_seconds", 1.0), blind=True,
+    ),
+    Family(
         id="haproxy", preset="haproxy", variant="backend", prefix="haproxy",
         counter="haproxy_backend_http_responses_total", rows=_one(proxy="<NS>_svc_<SVC>_http"),
         ok={"code": "2xx"}, bad={"code": "5xx"}, client={"code": "4xx"}, blind=True,

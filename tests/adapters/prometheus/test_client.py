@@ -81,7 +81,6 @@ FAULTS = {
     ),
     "cut": (Reply(body=json.dumps({"status": "success", "data": []}).encode(), cut=12), Kind.CUT),
     "closed": (Reply(cut=0, body=b"x"), Kind.CUT),
-    "huge": (Reply(body=b" " * (LARGEST_ANSWER + 1)), Kind.TOO_LARGE),
 }  # fmt: skip
 
 
@@ -102,6 +101,15 @@ def test_every_fault_at_every_stage_is_a_gap(fault, stage):
         assert evidence is None
     if stage == "counts":  # without the number of requests nothing is judged by
         assert {meta.direction.value for meta in evidence.meta} == {"neutral"}
+
+
+def test_an_endless_answer_is_not_read_to_its_end():
+    """What is beyond the bound is neither kept nor waited for."""
+    with served(at("sides", Reply(body=b" " * (LARGEST_ANSWER + 1)))) as (address, _):
+        evidence, (gap,) = collect(address)
+    assert evidence is None
+    assert gap.reason == f"{Kind.TOO_LARGE.value}: more than 16 MiB"
+    assert gap.hint
 
 
 def test_a_fault_of_one_query_leaves_the_others():

@@ -73,7 +73,8 @@ class Measurement:
         evidence = None
         if series.stable or series.canary:
             evidence = metric_evidence(series, meta=metas)
-        return evidence, tuple(dict.fromkeys(self._gaps))
+        # Answers come in any order.
+        return evidence, tuple(sorted(set(self._gaps), key=lambda gap: (gap.what, gap.reason, gap.side or "")))
 
     def _plan(self, probed: Probed, scope: Scope, window: Span) -> Plan | None:
         reading = probed.reading
