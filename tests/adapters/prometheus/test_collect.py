@@ -316,3 +316,12 @@ def test_a_gateway_that_counts_all_together_is_not_separable(families):
     assert evidence is None
     assert gap.reason.startswith("not-separable: ")
     assert "metrics of the application" in gap.hint
+
+
+def test_what_is_remembered_and_no_longer_holds_is_told(families):
+    """The rollout lost its services since the preset was probed: no query with holes in it, but a gap."""
+    memory, there = Memory(clock=lambda: 0.0), world(TRAEFIK, "shop")
+    collect(families, there.scope(), "traefik", memory=memory)
+    evidence, gaps = collect(families, there.scope(blind=True), "traefik", memory=memory)
+    assert evidence is None
+    assert any(gap.reason.startswith("not-separable: the rollout no longer has") for gap in gaps)

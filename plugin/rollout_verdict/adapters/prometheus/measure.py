@@ -89,6 +89,9 @@ class Measurement:
             samples = span.seconds / reading.interval_s
             reason = f"the window of {span.seconds} s holds about {samples:.0f} samples a series"
             self._gaps.append(report.of_preset(replace(probed, flag=Flag.INSUFFICIENT, reason=reason)))
+        if chosen is None:  # what was found out some minutes ago no longer holds
+            reason = f"the rollout no longer has what {reading.way.name} tells the sides apart by"
+            self._gaps.append(report.of_preset(replace(probed, flag=Flag.NOT_SEPARABLE, reason=reason)))
         if form is None or chosen is None:
             return None
         how, step = form
