@@ -8,6 +8,18 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import Cluster, running
+from tests.e2e.programs import BUILDER
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin to build while other tests run."""
+    if any("cluster" in getattr(item, "fixturenames", ()) and "e2e" in item.path.parts for item in session.items):
+        BUILDER.begin()
+
+
+def pytest_sessionfinish() -> None:
+    """Leave no build behind."""
+    BUILDER.stop()
 
 
 @pytest.fixture(scope="session")
