@@ -101,8 +101,7 @@ class Trials:
         with FakeGemini(responder=slowly) as fake:
             self._fake = fake
             children = {replica: self._child(replica) for replica in self._replicas}
-            for child in children.values():
-                child.ready()
+            assert all(child.ready() for child in children.values())
             engine, self._reader = open_engines(self._database)
             engine.dispose()
             try:
@@ -124,6 +123,10 @@ class Trials:
         begun = [f"t{trial}-{number}" for number in range(A_TRIAL)]
         self._begun += begun
         replica = self._random.choice(list(children))
+        for name, child in children.items():
+            if not child.ready():  # it met the server's absence when it started; an operator's tools start it again
+                children[name] = self._child(name)
+                assert children[name].ready()
         children[replica].start(*begun[: A_TRIAL // 2])
         self._random.choice(list(children.values())).start(*begun[A_TRIAL // 2 :])
         self._wait_running(begun)
@@ -150,7 +153,7 @@ class Trials:
     def _calls(self) -> Counter[str]:
         """Count model calls by analysis: its name stands in the prompt."""
         with self._fake.lock:
-            prompts = [entry.prompt for entry in self._fake.journal]
+            prompts = [entry.prompt for entry in self._fake.journal if entry.body]  # none: killed while it sent
         found = Counter[str]()
         for prompt in prompts:
             named = [one for one in self._begun if f"{one} " in prompt or f"{one}\n" in prompt or f'"{one}"' in prompt]
@@ -238,6 +241,7 @@ def main() -> int:
     good = True
     with tempfile.TemporaryDirectory(prefix="kill-service-") as name:
         folder = Path(name)
+        folder.chmod(0o711)  # the server is another user's when this is root's
         for wanted, label, run in (
             (options.sqlite, "SQLite, one process", lambda at: on_sqlite(options.trials, options.seed, at)),
             (

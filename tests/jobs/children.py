@@ -27,17 +27,19 @@ class Child:
             bufsize=1,
         )
 
-    def ready(self) -> None:
-        """Wait until it works."""
-        if self._ready:
-            return
-        self._ready = True
-        line = self._process.stdout.readline()
-        assert line == "ready\n", Path(self._log.name).read_text()
+    def ready(self) -> bool:
+        """Wait until it works; False when it has ended instead."""
+        if not self._ready:
+            line = self._process.stdout.readline()
+            if not line:
+                self._end()
+                return False
+            assert line == "ready\n", line
+            self._ready = True
+        return True
 
     def start(self, *analysis_ids: str) -> None:
         """Have it begin analyses; they are kept when this returns."""
-        self.ready()
         for analysis_id in analysis_ids:
             self._process.stdin.write(f"start {analysis_id}\n")
         self._process.stdin.flush()
