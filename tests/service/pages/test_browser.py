@@ -84,7 +84,7 @@ def test_a_citation_jumps_to_its_evidence_and_marks_it(chromium, filled):
         for item in ("l1", "l4"):
             plain = page.locator(f"#{item}").evaluate("e => getComputedStyle(e).backgroundColor")
             words.locator(f"a[href='#{item}']").click()
-            page.wait_for_function(f"document.querySelector(':target')?.id === '{item}'")
+            page.locator(f"#{item}:target").wait_for()
             assert page.locator(f"#{item}").is_visible()
             assert 0 <= page.locator(f"#{item}").bounding_box()["y"] < 900
             assert page.locator(f"#{item}").evaluate("e => getComputedStyle(e).backgroundColor") != plain
@@ -203,7 +203,7 @@ def test_a_bundle_is_uploaded_and_judged_again(chromium, tmp_path):
         page.locator(".again summary").click()
         page.locator(".again select").select_option("rules")
         page.locator(".again button").click()
-        page.wait_for_function(f"!location.href.endsWith('{first}')")
+        page.wait_for_url(lambda address: not address.endswith(first))
         again = services.analyses.kept[page.url.rsplit("/", 1)[1]].request
         assert (again.replay_of, again.config) == (first, {"mode": "rules"})
         page.get_by_role("link", name="judged again after an earlier analysis").click()

@@ -1,5 +1,6 @@
 """``rollout-verdict serve`` on a bare machine, in a browser: logged in by its link, a bundle uploaded, judged, live."""
 
+import contextlib
 import os
 import queue
 import re
@@ -11,6 +12,8 @@ import threading
 import pytest
 
 from tests.conftest import ROOT
+from tests.fakes.gemini import FakeGemini
+from tests.fakes.gemini.scenarios import citing
 from tests.service.memory import BUNDLES, packed
 from tests.service.pages import axe
 from tests.service.pages.browser import DESKTOP, PHONE, browsing, shoot
@@ -24,14 +27,15 @@ def free_port():
         return found.getsockname()[1]
 
 
-@pytest.fixture
-def link(tmp_path):
-    """Start the service as anybody would, without a key or a setting but where its state goes; gives its link."""
+@contextlib.contextmanager
+def serving(tmp_path, **more):
+    """Start the service as anybody would, with no setting but where its state goes; gives the first start's link."""
     kept = ("PATH", "LANG", "PYTHONPATH", "SYSTEMROOT")
     environment = {name: value for name, value in os.environ.items() if name in kept} | {
         "HOME": str(tmp_path),
         "XDG_STATE_HOME": str(tmp_path / "state"),
         "PYTHONPATH": str(ROOT / "plugin"),
+        **more,
     }
     command = [sys.executable, "-m", "rollout_verdict", "serve", "--port", str(free_port())]
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
@@ -63,6 +67,22 @@ def link(tmp_path):
         process.stderr.close()
 
 
+@pytest.fixture
+def link(tmp_path):
+    """The link of a service without a key."""
+    with serving(tmp_path) as found:
+        yield found
+
+
+def upload(page, base, bundle):
+    page.goto(f"{base}/analyses/new")
+    form = page.locator("form[enctype='multipart/form-data']")
+    form.get_by_label("Bundle").set_input_files(bundle)
+    form.get_by_label("Namespace").fill("shop")
+    form.get_by_role("button", name="Upload and judge").click()
+    page.wait_for_url(re.compile(rf"{base}/analyses/[0-9a-f]+$"))
+
+
 def test_a_bundle_uploaded_in_the_browser_is_judged_with_live_progress(chromium, axe_script, link, tmp_path):
     """From the first start's link to a verdict, its history and its report: no key, no cluster, SQLite."""
     base = link.partition("/login")[0]
@@ -74,12 +94,7 @@ def test_a_bundle_uploaded_in_the_browser_is_judged_with_live_progress(chromium,
         page.goto(link)
         page.wait_for_url(f"{base}/analyses")
         assert page.get_by_text("No analyses yet").is_visible()
-        page.get_by_role("link", name="Upload a recorded bundle").click()
-        form = page.locator("form[enctype='multipart/form-data']")
-        form.get_by_label("Bundle").set_input_files(bundle)
-        form.get_by_label("Namespace").fill("shop")
-        form.get_by_role("button", name="Upload and judge").click()
-        page.wait_for_url(re.compile(rf"{base}/analyses/[0-9a-f]+$"))
+        upload(page, base, bundle)
         page.locator("h1", has_text="Roll back").wait_for(timeout=30_000)
         # the verdict came by the stream, unless it was there before the page was
         assert all(address.startswith(f"{base}/v1/analyses/") for address in streams)
@@ -104,6 +119,40 @@ def test_a_bundle_uploaded_in_the_browser_is_judged_with_live_progress(chromium,
             assert page.locator(".analyses .open").all_inner_texts() == ["checkout"]
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             shoot(page, f"serve-list-{word}-dark")
+
+
+def test_progress_is_live_while_a_model_thinks(chromium, axe_script, tmp_path):
+    """The page follows the stream from the queue to the verdict; then it shows the model's words, prompt and reply."""
+    gate = threading.Event()
+
+    def held(call):
+        gate.wait(STARTS_S)
+        return citing(call)
+
+    bundle = tmp_path / "cart.tar.gz"
+    bundle.write_bytes(packed(ROOT / "examples" / "bundles" / "bad"))
+    with FakeGemini(held) as fake:
+        model = {"GEMINI_API_KEY": "k" * 20, "GOOGLE_GEMINI_BASE_URL": fake.url}
+        with serving(tmp_path, **model) as link, browsing(chromium) as page:
+            base = link.partition("/login")[0]
+            streams = []
+            page.on("request", lambda asked: streams.append(asked.url) if asked.url.endswith("/events") else None)
+            page.goto(link)
+            page.wait_for_url(f"{base}/analyses")
+            upload(page, base, bundle)
+            page.locator(".stages").wait_for(timeout=30_000)
+            page.locator(".stage", has_text="model").wait_for(timeout=30_000)
+            shoot(page, "serve-running-desktop-light")
+            assert axe.complaints(page, axe_script) == []
+            gate.set()
+            page.locator("#model .words").first.wait_for(timeout=30_000)
+            assert len(streams) >= 1
+            assert page.locator("#model a.cite").count()
+            assert axe.complaints(page, axe_script) == []
+            shoot(page, "serve-model-desktop-light")
+            page.get_by_role("link", name="Prompt and reply").click()
+            assert page.locator("pre.raw").count() == 2
+            assert all(text.strip() for text in page.locator("pre.raw").all_inner_texts())
 
 
 def test_the_link_of_the_first_start_works_once(chromium, link):
