@@ -36,9 +36,13 @@ def logged_in(services, address, who="run"):
     return [session(services, TOKENS[who], address)]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+AT_NIGHT = ("list", "rollback", "running", "history", "new")  # something of everything there is
+
+
 @pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    ("name", "scheme"), [*((name, "light") for name in PAGES), *((name, "dark") for name in AT_NIGHT)]
+)
 def test_every_page_is_whole_readable_and_accessible(chromium, axe_script, filled, name, width, scheme):
     """Nothing scrolls sideways, the console stays empty, texts have contrast, axe finds nothing serious; a picture is kept."""
     services, address = filled
@@ -170,6 +174,22 @@ def test_progress_is_live_and_ends_in_the_verdict(chromium, tmp_path):
         assert page.evaluate("window.same") is True
         scenes.keep(services, results.result(), id="running", name="search")
         page.locator("h1", has_text="Roll back").wait_for(timeout=5_000)
+
+
+def test_a_turn_that_comes_is_told(chromium, tmp_path):
+    """From the queue to work the heading changes, too, and nothing is loaded anew."""
+    services = make_services(tmp_path, eager=False)
+    scenes.fill(services)
+    kept = services.analyses.kept
+    with served(services) as address, browsing(chromium, cookies=logged_in(services, address)) as page:
+        page.goto(f"{address}/analyses/queued")
+        page.evaluate("window.same = true")
+        assert page.locator("h1").inner_text() == "Waiting for its turn"
+        kept["queued"] = replace(kept["queued"], phase=Phase.RUNNING, stages=(Stage(name="logs", total=2),))
+        page.locator("h1", has_text="Judging").wait_for()
+        assert page.get_by_text("0 of 2").is_visible()
+        assert page.title().startswith("Running")
+        assert page.evaluate("window.same") is True
 
 
 def test_the_list_is_live_too(chromium, tmp_path):

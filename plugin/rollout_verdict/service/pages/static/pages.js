@@ -16,6 +16,12 @@ async function renewed() {
   const then = fresh.querySelector("[data-live]");
   if (!now) return;
   if (then && now.dataset.live === then.dataset.live) {
+    const [head, other] = [document, fresh].map((page) => page.querySelector("header.top"));
+    if (head && other && head.innerHTML !== other.innerHTML) { // from the queue to work
+      head.className = other.className;
+      head.replaceChildren(...other.childNodes);
+      document.title = fresh.title;
+    }
     if (now.innerHTML !== then.innerHTML && !now.contains(document.activeElement)) now.replaceChildren(...then.childNodes);
     return;
   }
