@@ -34,10 +34,11 @@ def explain(
     mode: ModeOption = "auto",
     model: ModelOption = "",
     window: Annotated[
-        float, typer.Option(parser=seconds, metavar="DURATION", help="How far back to compare, as 10m.")
+        float, typer.Option(parser=seconds, metavar="DURATION", show_default="10m", help="How far back to compare.")
     ] = 600.0,
     deadline: Annotated[
-        float, typer.Option(parser=seconds, metavar="DURATION", help="When all evidence has to be in.")
+        float,
+        typer.Option(parser=seconds, metavar="DURATION", show_default="60s", help="When all evidence has to be in."),
     ] = 60.0,
     prometheus: PrometheusOption = "",
     stable_selector: Annotated[str, typer.Option(metavar="LABELS", help="Pods of the stable side, by label.")] = "",
@@ -47,10 +48,11 @@ def explain(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Judge again until the rollout is over.")] = False,
     interval: Annotated[
-        float, typer.Option(parser=seconds, metavar="DURATION", help="With --watch: how often, as 30s.")
+        float, typer.Option(parser=seconds, metavar="DURATION", show_default="30s", help="With --watch: how often.")
     ] = 30.0,
     watch_limit: Annotated[
-        float, typer.Option(parser=seconds, metavar="DURATION", help="With --watch: how long at most, as 1h.")
+        float,
+        typer.Option(parser=seconds, metavar="DURATION", show_default="1h", help="With --watch: how long at most."),
     ] = 3600.0,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 10 for a rollback, 11 for an inconclusive verdict.")
@@ -96,7 +98,7 @@ def doctor(
     context: ContextOption = "",
     kubeconfig: KubeconfigOption = "",
     request_timeout: Annotated[
-        float, typer.Option(parser=seconds, metavar="DURATION", help="How long an answer may take, as 5s.")
+        float, typer.Option(parser=seconds, metavar="DURATION", show_default="10s", help="How long an answer may take.")
     ] = 10.0,
     prometheus: PrometheusOption = "",
     ask_model: Annotated[

@@ -36,21 +36,24 @@ def argo_problems(tree: Mapping[str, Any], folder: Path) -> list[str]:
     return _told(_argo(str(tree["kind"]), folder), tree)
 
 
+@cache
 def crd_folder() -> Path | None:
-    """Return the folder of the CRDs of the release the conformance tests use, None where it is not at hand."""
+    """Return the folder of the CRDs of the release the conformance tests use, None where it cannot be had."""
     go = shutil.which("go")
     if go is None:
         return None
     ran = subprocess.run(
-        [go, "list", "-m", "-f", "{{.Dir}}", "github.com/argoproj/argo-rollouts"],
+        [go, "mod", "download", "-json", "github.com/argoproj/argo-rollouts"],
         cwd=CONFORMANCE,
         env={**os.environ, "GOFLAGS": "-mod=mod"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,  # it may have to be fetched
         check=False,
     )
-    folder = Path(ran.stdout.strip() or "/nowhere") / "manifests" / "crds"
+    if ran.returncode:
+        return None
+    folder = Path(json.loads(ran.stdout)["Dir"]) / "manifests" / "crds"
     return folder if folder.is_dir() else None
 
 
