@@ -84,7 +84,7 @@ class Cluster:
         found = self.core.list_namespaced_pod(namespace, label_selector=selector).items
         return [pod for pod in found if pod.metadata.deletion_timestamp is None]
 
-    def wait(self, what: str, holds: Callable[[], Any], *, timeout_s: float = 60.0) -> Any:
+    def wait(self, what: str, holds: Callable[[], Any], *, timeout_s: float = 120.0) -> Any:
         """Return the first truthy answer of a condition. Fails the test at the deadline, with what there is."""
         end = time.monotonic() + timeout_s
         while True:

@@ -52,7 +52,7 @@ def update(cluster: Cluster, namespace: str, template: Mapping[str, Any]) -> Non
 
 def paused(cluster: Cluster, namespace: str) -> str:
     """Wait until the Rollout's controller pauses it and its canary has warmed up, and return the canary's hash."""
-    cluster.wait("pause", lambda: status(cluster, namespace).get("phase") == "Paused")
+    cluster.wait("pause", lambda: status(cluster, namespace).get("phase") == "Paused", timeout_s=180.0)
     found: str = status(cluster, namespace)["currentPodHash"]
     cluster.wait("warm canary", lambda: all(map(_warm, cluster.pods(namespace, f"{HASH}={found}"))))
     return found
