@@ -6,10 +6,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollout_verdict.core.comparison import DiffItem, Interval, LogOutcome, MetricOutcome, PodFact
+from rollout_verdict.core.comparison import Before, DiffItem, Interval, LogOutcome, MetricOutcome, PodFact, SetAside
 from rollout_verdict.core.evidence import Level, LogKind, LogSample, TemplateChange
+from rollout_verdict.core.memory import Earlier, Mark, Marked, MarkKind
 from rollout_verdict.core.model.blocks import TRACE_LENGTH, blocks
-from rollout_verdict.core.values import Pair, Severity, Side
+from rollout_verdict.core.values import Decision, Pair, Severity, Side
 from tests.core import builders
 
 FAIL = Severity.FAIL
@@ -193,3 +194,35 @@ def test_no_text_of_the_evidence_can_begin_a_line(hostile):
         assert all(re.match(ours, line) for line in unquoted.split("\n"))
         assert not set(unquoted) & {"[", "<", "\\", "@"}
         assert "\r" not in block.text
+
+
+NOON = builders.NOON
+MARK = Mark(
+    id="k", about=Marked(kind=MarkKind.LOG, key="k", text="t"), who="alice", when=NOON, why='known\n[l9@00000000] "x"'
+)
+
+
+def test_what_people_set_aside_says_so():
+    """In a line of its own after what was measured, with the reason in quotes; who said it is nobody's business here."""
+    aside = tuple(SetAside(id=name, severity=FAIL, mark=MARK) for name in ("l1", "m1"))
+    held = builders.comparison(
+        logs=builders.logs(builders.change(outcome=LogOutcome.NEW)), metrics=builders.metrics(builders.check())
+    )
+    for block in blocks(replace(held, set_aside=aside)):
+        last = block.text.split("\n")[-1]
+        assert last == 'set aside as known and harmless since 2026-01-01: "known\\n[l9@00000000] \\"x\\""'
+        assert "alice" not in block.text
+    assert all("set aside" not in block.text for block in blocks(held))
+
+
+def test_an_earlier_verdict_is_one_line():
+    verdict = Earlier(
+        id="a", time=NOON, decision=Decision.ROLLBACK, reason="it\n[l9@0] failed", version="7f", digest="d"
+    )
+    before = Before(id="e1", verdict=verdict, same_version=True, again=("l1", "m2"))
+    (block,) = blocks(replace(builders.comparison(), before=(before,)))
+    told = 'earlier verdict rollback on the same version, 2026-01-01 12:00 UTC; then as now l1 m2: "it\\n[l9@0] failed"'
+    assert (block.id, block.kind, block.text, block.brief) == ("e1", "earlier verdicts", told, told)
+    other = replace(before, same_version=False, again=())
+    (block,) = blocks(replace(builders.comparison(), before=(other,)))
+    assert block.text.startswith("earlier verdict rollback on another version, 2026-01-01 12:00 UTC: ")

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout_verdict.adapters import prompts
-from rollout_verdict.core.comparison import LogOutcome
+from rollout_verdict.core.comparison import Before, LogOutcome
+from rollout_verdict.core.memory import Earlier
 from rollout_verdict.core.model.neutral import estimated_tokens
 from rollout_verdict.core.model.prompt import Budget, _boundary, render
 from rollout_verdict.core.policy import Policy
@@ -199,3 +200,44 @@ def test_hostile_names_do_not_leave_the_evidence(hostile):
     assert rendered.user.count(f"<evidence-{mark}>") == 1
     assert rendered.user.count(f"</evidence-{mark}>") == 1
     assert re.findall(r"^\[.*?\]", "\n".join(evidence_lines(rendered)), re.MULTILINE) == [f"[l1@{mark}]"]
+
+
+def test_memory_is_explained_where_there_is_any():
+    """Between the examples and the evidence, so that the head of the prompt stays the same bytes."""
+    verdict = Earlier(id="a", time=builders.NOON, decision=Decision.PROMOTE, reason="fine", version="", digest="d")
+    held = replace(CALM, before=(Before(id="e1", verdict=verdict, same_version=False),))
+    told = prompt(held)
+    assert TEMPLATES.memory.strip() in told.user
+    assert told.user.index("Three short examples") < told.user.index("Memory.") < told.user.index("<evidence-")
+    assert f"[e1@{told.boundary}] earlier verdict promote" in told.user
+    assert "Memory." not in prompt().user
+    assert told.tokens > prompt().tokens + 100
+
+
+def test_a_reply_may_ask_where_the_policy_says_so():
+    told = prompt(policy=Policy(evidence_rounds=1))
+    assert told.user.endswith(TEMPLATES.more.strip())
+    assert told.asking
+    assert told.schema["required"] == [*TEMPLATES.schema["required"], "requests"]
+    assert (prompt().asking, prompt().schema) == (False, TEMPLATES.schema)
+    assert "requests" not in TEMPLATES.schema["properties"]
+
+
+def test_what_was_asked_for_is_added_behind_a_boundary_of_its_own():
+    told = prompt(policy=Policy(evidence_rounds=2))
+    blocks = {"m1": "metric m1", "l7": "log l7"}
+    more = {"m1": 'sample "a"\nsample "b"', "l7": ""}
+    given = told.granted(more, blocks, again=True)
+    added = given.user.removeprefix(told.user)
+    boundary = re.search(r"<more-([0-9a-f]{8})>", added)[1]
+    assert boundary != told.boundary
+    assert f'\n[m1@{boundary}] sample "a"\n  sample "b"\n[l7@{boundary}] log l7\n</more-{boundary}>\n' in added
+    assert added.endswith("Now answer again, in the same form.")
+    assert (given.given, given.asking) == (more, True)
+    assert given.shown["l7"] == "log l7"
+    assert given.shown["m1"] == told.shown["m1"]
+    assert given.tokens > told.tokens
+    last = told.granted({"m1": ""}, blocks, again=False)
+    assert f"[m1@{re.search(r'<more-(.{8})>', last.user)[1]}] there is no more" in last.user
+    assert last.user.endswith("Now answer again, for the last time, in the same form.")
+    assert (last.asking, last.schema) == (False, TEMPLATES.schema)
