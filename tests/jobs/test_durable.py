@@ -5,6 +5,7 @@ import tarfile
 import threading
 
 import pytest
+import sqlalchemy as sa
 
 from rollout_verdict.adapters.bundle import BundleError, read_bundle, read_record
 from rollout_verdict.core.canonical import digest
@@ -173,6 +174,26 @@ def test_only_those_channels_are_told_that_the_template_names(sqlite):
         assert analyses.get("one").phase is Phase.DONE
     assert channel.told == [("one", Decision.ROLLBACK)]
     assert other.told == []
+
+
+def test_a_verdict_whose_storing_was_not_confirmed_is_told_all_the_same(sqlite):
+    """The database stored it, its answer was lost, the second try finds it stored: everybody is still to be told."""
+    channel = Channel()
+    with service(sqlite, notifiers=[channel]) as analyses:
+        end, lost = analyses._store.end, []
+
+        def unconfirmed(*arguments, **named):
+            ended = end(*arguments, **named)
+            if not lost:
+                lost.append(ended)
+                raise sa.exc.OperationalError("commit", {}, ConnectionResetError())
+            return ended
+
+        analyses._store.end = unconfirmed
+        analyses.start(request("one", notify=["channel"]))
+        assert ended(analyses, "one").phase is Phase.DONE
+        until(lambda: channel.told)
+    assert lost == [True]
 
 
 def test_the_same_evidence_is_answered_from_the_store(database, fake):

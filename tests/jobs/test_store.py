@@ -10,6 +10,7 @@ from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.values import Decision, Gap, Opinion, SourceKind, Usage
 from rollout_verdict.jobs.analysis import Phase
 from rollout_verdict.jobs.answers import Limits, Spent
+from rollout_verdict.jobs.database import DatabaseError
 from rollout_verdict.jobs.store import DAY_S, SCHEMA, VERSION
 from tests.jobs.process import request
 
@@ -49,7 +50,7 @@ def test_a_later_schema_is_refused(store):
     """An older release must not write what it does not understand."""
     with store._engine.begin() as connection:
         connection.execute(sa.insert(SCHEMA).values(version=VERSION + 1))
-    with pytest.raises(RuntimeError, match="later release"):
+    with pytest.raises(DatabaseError, match="later release"):
         store.create()
 
 
@@ -161,6 +162,21 @@ def test_what_a_namespace_spent_since_midnight(store):
     store.keep_answer("e/0", SILENT, midnight)
     assert store.spent("shop", NOW) == Spent(tokens=246, cost_usd=1.0)
     assert store.spent("none", NOW) == Spent(tokens=0, cost_usd=0.0)
+
+
+def test_what_was_forgotten_still_counts_for_its_day(store):
+    """Retention gives nobody his money back; two days later the row is gone, too."""
+    with store.adding(request("a"), NOW, 600.0):
+        pass
+    assert turn(store, "a/0", Limits(calls=None, calls_a_minute=None))
+    store.keep_answer("a/0", SAID, NOW)
+    store.forget(["a"], NOW + 1)
+    assert store.get("a") is None
+    assert store.answer("a/0") is None
+    assert store.answered("b/0", "k") == ""
+    assert store.spent("shop", NOW + 1).tokens == 123
+    store.forget([], NOW + 3 * DAY_S)
+    assert store.spent("shop", NOW + 1).tokens == 0
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from rollout_verdict.core.values import Opinion
 from rollout_verdict.jobs import codec
 from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, Summary
 from rollout_verdict.jobs.answers import Limits, Spent, tokens_of
+from rollout_verdict.jobs.database import DatabaseError
 
 T = TypeVar("T")
 
@@ -119,14 +120,14 @@ class Store:
         )
 
     def create(self) -> None:
-        """Make the tables where they are missing. Raises RuntimeError for tables of a later version."""
+        """Make the tables where they are missing. Raises DatabaseError for tables of a later version."""
         with self._engine.begin() as connection:
             self._one_at_a_time(connection)
             _META.create_all(connection)
             connection.execute(self._insert(SCHEMA).values(version=VERSION).on_conflict_do_nothing())
             found = connection.execute(sa.select(sa.func.max(SCHEMA.c.version))).scalar_one()
         if found > VERSION:
-            raise RuntimeError(f"the database is of a later version ({found}, this is {VERSION}): use a later release")
+            raise DatabaseError(f"the database is of a later version ({found}, this is {VERSION}): use a later release")
 
     # -- analyses -----------------------------------------------------------------------------------------------------
 
@@ -423,11 +424,17 @@ class Store:
                 ).scalars()
             )
 
-    def forget(self, analysis_ids: Sequence[str]) -> None:
-        """Delete analyses with all that belongs to them."""
+    def forget(self, analysis_ids: Sequence[str], now: float) -> None:
+        """Delete analyses with all that belongs to them. What they cost is known for as long as it counts."""
         with self._engine.begin() as connection:
-            for column in (DOCUMENTS.c.id, ANSWERS.c.analysis, ANALYSES.c.id):
+            for column in (DOCUMENTS.c.id, ANALYSES.c.id):
                 connection.execute(sa.delete(column.table).where(column.in_(analysis_ids)))
+            connection.execute(
+                sa.update(ANSWERS)
+                .where(ANSWERS.c.analysis.in_(analysis_ids))
+                .values(content=None, usable=False, key="")
+            )
+            connection.execute(sa.delete(ANSWERS).where(ANSWERS.c.content.is_(None), ANSWERS.c.asked < now - 2 * DAY_S))
 
     def forget_uploads(self, before: float) -> None:
         """Delete uploaded bundles that nobody has had judged for long."""

@@ -100,7 +100,7 @@ class Watch:
         now = self._clock()
         while expired := self._store.expired(now, self._keeping.age_s, self._keeping.count, BATCH):
             self._forget(expired)
-            self._store.forget(expired)
+            self._store.forget(expired, now)
             if len(expired) < BATCH or self._done.is_set():
                 break
         self._store.forget_uploads(now - self._keeping.age_s)

@@ -111,7 +111,6 @@ class _Now:
     configuration: Configuration
     warnings: tuple[str, ...]
     deadline: float
-    told: bool  # it is done, and perhaps not everybody has been notified
     step: Step
     stop: Stop
 
@@ -137,7 +136,6 @@ class Work:
         self._settings = settings
         self._clock = clock
         self._judging = threading.Semaphore(settings.judging)
-        self._turn = threading.Lock()
         self._closing = False
 
     def run(self, analysis_id: str, step: Step) -> None:
@@ -153,7 +151,6 @@ class Work:
                     configuration=configuration,
                     warnings=tuple(dict.fromkeys((*begun.request.warnings, *warnings))),
                     deadline=begun.deadline,
-                    told=begun.phase is Phase.DONE,
                     step=step,
                     stop=stop,
                 )
@@ -212,14 +209,19 @@ class Work:
                 result=content,
             )
         )
-        if not (ended or now.told):
-            raise _Ended
         if ended:
             self._parts.on_end(now.id, Phase.DONE, result)
+        elif not self._done(now.id):
+            raise _Ended
         self._running.tell(now.id)  # whoever listens hears of the verdict before the notifications are out
         for notifier in self._parts.notifiers:
             if notifier.name in now.configuration.notify:
                 now.step(f"notify {notifier.name}", partial(_told, notifier, now.request, result))
+
+    def _done(self, analysis_id: str) -> bool:
+        """Whether it was done before: before a crash, or before an answer of the database that was lost."""
+        analysis = lasting(lambda: self._store.get(analysis_id))
+        return analysis is not None and analysis.phase is Phase.DONE
 
     def _check(self, now: _Now) -> None:
         if now.stop:
