@@ -128,7 +128,7 @@ def test_it_reads_without_script(chromium, filled):
         page.goto(f"{address}/analyses/rollback")
         assert page.locator("h1").inner_text() == "Roll back"
         assert page.locator("#chart-m1 svg polyline").count()
-        page.locator("#l1 summary").click()
+        page.locator("#l1 summary").first.click()
         assert page.locator("#l1 pre").first.is_visible()
         page.goto(f"{address}/analyses/running")
         assert page.locator("progress").count() == 4
