@@ -67,6 +67,8 @@ ROWS = [
     ("POST", "/analyses/upload", "run", {"files": {"bundle": ("b.tar.gz", packed(BUNDLES / "healthy"))}}, 403),
     ("POST", "/analyses/start", "run", form(namespace="shop", name="healthy", kind="rollout", mode="rules"), 403),
     ("POST", "/analyses/{analysis_id}/cancel", "run", {}, 404),
+    ("POST", "/analyses/{analysis_id}/benign", "run", form(item="l1", why="known"), 404),
+    ("POST", "/marks/{mark_id}/remove", "run", {}, 404),
     ("POST", "/analyses/{analysis_id}/replay", "run", form(mode="rules"), 404),
 ]
 KNOWN = [(method, path) for method, path, *_ in ROWS]
