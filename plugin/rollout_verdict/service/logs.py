@@ -40,6 +40,7 @@ def configure_logs(level: str = "INFO", redact: Sequence[tuple[str, str]] = ()) 
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+        logger.setLevel(logging.NOTSET)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     return handler
