@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -146,6 +146,13 @@ class Door:
         self._local = threading.local()
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, dict]:
+        try:
+            return self._call(method, path, body)
+        except (HTTPException, ConnectionError):  # closed for being idle; every request may be sent twice
+            self._local.connection = None
+            return self._call(method, path, body)
+
+    def _call(self, method: str, path: str, body: object) -> tuple[int, dict]:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = HTTPConnection("127.0.0.1", self._port, timeout=120)
