@@ -112,7 +112,9 @@ def router(services: Services) -> APIRouter:
 
 
 def _marks(services: Services, namespace: str, name: str) -> tuple[RolloutMark, ...]:
-    return services.marks.find((namespace,), name) if name else ()
+    """Return what people marked for a rollout; none for a name that is no text a database could hold."""
+    whole = name.encode("utf-8", "replace").decode() == name
+    return services.marks.find((namespace,), name) if name and whole else ()
 
 
 def _wanted(principal: Principal, *, namespace: str, name: str, verdict: str = "", cursor: str) -> Wanted:
