@@ -396,7 +396,7 @@ def told(found, clean):
 
 @pytest.mark.parametrize("what", ["warnings", "partial", "nan", "empty"])
 def test_answers_that_are_less_than_they_seem(worlds, measured, clean, what):
-    """Warnings are told; numbers that are none are dropped and not taken for zero; nothing is no data."""
+    """Answers with warnings are told and dropped; numbers that are none are not taken for zero; nothing is no data."""
     measured.faults = ()
 
     def change(last, tree):
@@ -421,8 +421,7 @@ def test_answers_that_are_less_than_they_seem(worlds, measured, clean, what):
         measured.change = None
     new = [gap for gap in found.gaps if gap not in clean["healthy"].gaps]
     assert any(gap.source is SourceKind.METRICS for gap in new)
-    if what in ("nan", "empty"):
-        assert decided(found, SourceKind.METRICS) is not Decision.PROMOTE
+    assert decided(found, SourceKind.METRICS) is not Decision.PROMOTE
 
 
 @pytest.mark.parametrize("kind", ["refused", "DNS", "expired", "other host", "other CA", "no TLS"])

@@ -35,7 +35,7 @@ class Request:
             return "names"
         if self.path.endswith("/query_range"):
             return "range"
-        if '"errors 0"' in query or '"latency 0"' in query:
+        if '"errors 0 stable"' in query or '"latency 0"' in query:
             return "details"
         return "counts" if '"all"' in query else "sides"
 

@@ -1,6 +1,8 @@
 """Series that are there and still cannot say everything."""
 
-from rollout_verdict.core.values import Side
+from dataclasses import replace
+
+from rollout_verdict.core.values import Pair, Side
 from tests.adapters.prometheus.world import RATE, World, counter
 
 NO_STATUS = World(namespace="no-status", number=210)
@@ -8,6 +10,10 @@ SLOW = World(namespace="slow", number=211)
 SLOWER = World(namespace="slower", number=212)
 TWICE = World(namespace="twice", number=213)
 RARE = World(namespace="rare", number=214)
+RENAMED = World(namespace="renamed", number=215)
+BEFORE = replace(RENAMED, hashes=Pair(stable=RENAMED.hashes.stable, canary="6c9d7bb4d8"))
+NEIGHBOURS = World(namespace="neighbours", number=216)
+UNSURE = World(namespace="unsure", number=217)
 GCLB = "stackdriver_https_lb_rule_loadbalancing_googleapis_com_https_backend_request_count"
 
 
@@ -18,7 +24,8 @@ def write_all(tsdb):
 
 def _write(tsdb):
     """``SLOW`` has a canary beyond the highest bound, ``SLOWER`` both sides; ``TWICE`` two backends a side; ``RARE`` is
-    scraped twice in the window."""
+    scraped twice in the window; the canary of ``RENAMED`` has another label for the status; beside ``NEIGHBOURS`` and
+    ``UNSURE`` stand services whose names begin alike, behind ports with a number and with a name."""
     for side in Side:
         for world in (NO_STATUS, SLOW, SLOWER):
             for pod in world.pods(side):
@@ -41,3 +48,19 @@ def _write(tsdb):
         for pod in RARE.pods(side):
             labels = {"pod": pod, "namespace": RARE.namespace, "code": "200"}
             tsdb.add("http_requests_total", labels, counter(10.0, scrape_s=300))
+    for side in Side:
+        for pod in RENAMED.pods(side):
+            labels = {"pod": pod, "namespace": RENAMED.namespace, **_status(side)}
+            tsdb.add("http_requests_total", labels, counter(RATE.of(side)))
+        for pod in BEFORE.pods(side) if side is Side.CANARY else ():
+            labels = {"pod": pod, "namespace": BEFORE.namespace, "status": "200"}
+            tsdb.add("http_requests_total", labels, counter(RATE.of(side)))
+        for world, port in ((NEIGHBOURS, "80"), (UNSURE, "http")):
+            service = world.services.of(side)
+            for name, code, rate in ((service, "200", RATE.of(side)), (f"{service}-admin", "500", 100.0)):
+                labels = {"service": f"{world.namespace}-{name}-{port}@kubernetescrd", "code": code}
+                tsdb.add("traefik_service_requests_total", labels, counter(rate))
+
+
+def _status(side):
+    return {"status": "200"} if side is Side.STABLE else {"http_status": "500"}

@@ -10,7 +10,7 @@ import pytest
 
 from rollout_verdict.adapters.prometheus.client import LARGEST_ANSWER, Client
 from rollout_verdict.adapters.prometheus.collect import Prometheus
-from rollout_verdict.adapters.prometheus.options import Server, Wanted, permitted
+from rollout_verdict.adapters.prometheus.options import OwnQuery, Server, Wanted, permitted
 from rollout_verdict.adapters.prometheus.trouble import TREATMENTS, Kind, TroubleError
 from rollout_verdict.core.values import Side
 from tests.adapters.prometheus.server import free_port
@@ -21,6 +21,8 @@ from tests.fakes.prometheus import Reply, failure, served, success, usual
 STAGES = ("names", "sides", "details", "range", "counts")
 SCOPE = World(namespace="shop").scope(routers=("nginx",))
 SECRET = "s3cret-token-of-the-operator"
+OWN = OwnQuery(name="own_failures", query='sum by (pod) (rate(failures{pod=~"${pods}"}[2m]))')
+_SURMISE = "PromQL info: metric might not be a counter, name does not end in _total"
 
 
 async def no_sleep(_seconds):
@@ -256,8 +258,9 @@ def test_a_lost_server_is_not_asked_for_each_query():
     assert sum(request.stage == "range" for request in seen) == 1
 
 
-def test_warnings_infos_and_partial_answers_are_told():
-    """What Thanos, VictoriaMetrics and Prometheus 3 say beside the data."""
+@pytest.mark.parametrize("preset", [True, False], ids=["preset", "own query"])
+def test_partial_answers_are_told_and_not_used(preset):
+    """What Thanos, VictoriaMetrics and Prometheus 3 say beside the data: what is missing may be the failures."""
 
     def behave(request):
         reply = usual(request)
@@ -266,21 +269,40 @@ def test_warnings_infos_and_partial_answers_are_told():
         body = json.loads(reply.body)
         told = {
             "warnings": ["store 10.0.0.7 is down", "store 10.0.0.7 is down", 7],
-            "infos": ["PromQL info: metric might not be a counter, name does not end in _total", "something else"],
+            "infos": [_SURMISE, "something else"],
             "isPartial": True,
         }
         return Reply(body=json.dumps({**body, **told}).encode())
 
     with served(behave) as (address, _):
+        evidence, gaps = collect(address) if preset else collect(address, wanted=Wanted(queries=(OWN,)))
+    assert evidence is None
+    reasons = {gap.reason for gap in gaps}
+    noted = {"the server noted: something else"}
+    noted |= set() if preset else {f"the server noted: {_SURMISE}"}
+    assert reasons >= noted | {
+        "the server said that its answer is not whole: it was not used",
+        "the server warned: store 10.0.0.7 is down",
+    }
+    assert all(gap.hint for gap in gaps)
+
+
+def test_a_warning_about_a_query_does_not_make_its_answer_partial():
+    """Prometheus warns of histograms that it left out, say; nothing is missing of the answer."""
+
+    def behave(request):
+        reply = usual(request)
+        if request.stage != "range":
+            return reply
+        body = json.loads(reply.body)
+        return Reply(
+            body=json.dumps({**body, "warnings": ["PromQL warning: quantile value should be below 1"]}).encode()
+        )
+
+    with served(behave) as (address, _):
         evidence, gaps = collect(address)
     assert evidence is not None
-    reasons = [gap.reason for gap in gaps]
-    assert sorted(reasons) == [
-        "the server noted: something else",
-        "the server said that its answer is not whole",
-        "the server warned: store 10.0.0.7 is down",
-    ]
-    assert all(gap.hint for gap in gaps)
+    assert [gap.reason for gap in gaps] == ["the server warned: PromQL warning: quantile value should be below 1"]
 
 
 def test_credentials_go_along_and_nowhere_else(tmp_path):

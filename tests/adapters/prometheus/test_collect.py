@@ -15,7 +15,7 @@ from tests.adapters.prometheus import odd_series
 from tests.adapters.prometheus.asking import collect, mean, values
 from tests.adapters.prometheus.conftest import world
 from tests.adapters.prometheus.families import FAMILIES
-from tests.adapters.prometheus.world import END, WINDOW_S
+from tests.adapters.prometheus.world import END, RATE, WINDOW_S
 
 NGINX, APP, ALB, TRAEFIK = (
     next(one for one in FAMILIES if one.id == name) for name in ("nginx", "app-status", "alb", "traefik")
@@ -325,3 +325,35 @@ def test_what_is_remembered_and_no_longer_holds_is_told(families):
     evidence, gaps = collect(families, there.scope(blind=True), "traefik", memory=memory)
     assert evidence is None
     assert any(gap.reason.startswith("not-separable: the rollout no longer has") for gap in gaps)
+
+
+def test_a_canary_that_renamed_the_label_of_the_status_is_not_free_of_failures(families):
+    """The label that stable tells failures by is not on the canary's series: no ratio of 0, and a gap."""
+    evidence, gaps = collect(families, odd_series.RENAMED.scope(), "app")
+    assert "http_error_ratio" not in {meta.name for meta in evidence.meta}
+    (gap,) = [gap for gap in gaps if gap.what == "failures in the metrics of preset app"]
+    assert "on both sides" in gap.reason
+
+
+def test_what_was_found_of_one_version_is_not_taken_for_the_next(families):
+    """A rollout that went on to another canary a minute ago is probed anew: its series may have other labels."""
+    memory = Memory(clock=lambda: 0.0)
+    former, _ = collect(families, odd_series.BEFORE.scope(), "app", memory=memory)
+    evidence, _ = collect(families, odd_series.RENAMED.scope(), "app", memory=memory)
+    assert "http_error_ratio" in {meta.name for meta in former.meta}
+    assert "http_error_ratio" not in {meta.name for meta in evidence.meta}
+
+
+def test_a_service_whose_name_begins_alike_is_no_part_of_a_side(families):
+    """checkout-admin beside checkout, which fails: neither its requests nor its failures are stable's."""
+    evidence, _ = collect(families, odd_series.NEIGHBOURS.scope(), "traefik")
+    for side in Side:
+        assert mean(evidence, "traefik_requests_per_second", side) == pytest.approx(RATE.of(side), rel=0.02)
+        assert mean(evidence, "traefik_error_ratio", side) == 0.0
+
+
+def test_services_that_cannot_be_told_apart_by_name_are_not_separable(families):
+    """A port with a name may be a part of the service's name: two services that fit one side are nobody's."""
+    evidence, gaps = collect(families, odd_series.UNSURE.scope(), "traefik")
+    assert evidence is None
+    assert any(gap.reason.startswith("not-separable: 2 service fit one side") for gap in gaps)

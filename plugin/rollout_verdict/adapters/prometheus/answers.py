@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 NOTES = 5  # of each kind that are kept of one answer: the rest say the same in other words
+_OF_QUERY = "PromQL "  # Prometheus, util/annotations: "PromQL warning: ..."
 _PARTIAL = ("isPartial", "partialResponse", "partial_response")
 
 
@@ -29,6 +30,11 @@ class Answer:
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
     partial: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing: Prometheus warns of queries, Thanos and Mimir of stores that do not answer."""
+        return not self.partial and all(text.startswith(_OF_QUERY) for text in self.warnings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,7 +109,9 @@ class Chooser:
             if preset.delay_s:
                 return (Probed(preset=preset, flag=Flag.DELAYED, reason=reason),)
         rollout = scope.rollout
-        key = (self._base, rollout.namespace, rollout.name, preset.name)
+        # Another version may have other labels: what was found of one says nothing of the next.
+        versions = (rollout.stable_hash, rollout.canary_hash)
+        key = (self._base, rollout.namespace, rollout.name, *versions, preset.name)
         known = self._memory.probed(key)
         if known is None:
             known = await probe(self._client, preset, scope, seen, given)

@@ -142,6 +142,8 @@ class Measurement:
         if answer is None:
             return ()
         self._notes.hear(answer, side, preset=True)
+        if not answer.whole:
+            return ()  # what is missing of it may be the failures
         return self._series(
             answer, ask.name, report.what(plan.probed.preset), side, by=ask.by, pod_of=_pod_of(scope, side)
         )
@@ -157,6 +159,9 @@ class Measurement:
         answer = await self._done(self._client.query(" or ".join(parts), plan.span.last), subject, side)
         if answer is None:
             return None, None
+        if not answer.whole:
+            self._notes.hear(answer, side, preset=True)
+            return None, None
         try:
             marks = {labels.get(shapes.PROBE): value for labels, value in self._client.read(answers.vector, answer)}
         except TroubleError as trouble:
@@ -171,6 +176,8 @@ class Measurement:
         if answer is None:
             return question.own, Pair(stable=(), canary=())
         self._notes.hear(answer, side, preset=False)
+        if not answer.whole:
+            return question.own, Pair(stable=(), canary=())
         if side is not None:
             series = self._series(answer, question.own.name, subject, side)
             if not series:

@@ -41,7 +41,7 @@ class Notes:
             for (subject, _, _), (trouble, sides) in sorted(self._failed.items(), key=lambda one: one[0])
         ]
         if self._partial:
-            reason = "the server said that its answer is not whole"
+            reason = "the server said that its answer is not whole: it was not used"
             found.append(report.gap("part of the metrics", reason, _STORES, _one(self._partial)))
         found += [
             report.gap("part of the metrics", f"the server warned: {text}", _STORES, _one(self._warnings[text]))

@@ -269,11 +269,10 @@ def _detail_parts(reading: Reading, chosen: Pair[Selection], span: Span) -> list
     for name, options in (("errors", variant.errors), ("client", variant.client_errors)):
         for index, one in enumerate(options):
             if one.label:
-                vectors = " or ".join(
-                    shapes.counted(variant.counter, chosen.of(side), span.seconds, variant.only, f'{one.label}!=""')
-                    for side in Side
-                )
-                parts.append(shapes.marked(f"max({vectors})", f"{name} {index}"))
+                for side in Side:  # a version that renamed the label would seem to have no failures
+                    matchers = (variant.only, f'{one.label}!=""')
+                    vector = shapes.counted(variant.counter, chosen.of(side), span.seconds, *matchers)
+                    parts.append(shapes.marked(f"max({vector})", f"{name} {index} {side.value}"))
     for index, latency in enumerate(variant.latency):
         there = [metric for metric in metrics_of(latency) if metric in reading.given]
         if there and (latency.kind == "gauges" or len(there) == len(metrics_of(latency))):
@@ -292,9 +291,10 @@ def _detail_parts(reading: Reading, chosen: Pair[Selection], span: Span) -> list
 
 
 def _present(options: tuple[Errors, ...], name: str, marks: dict[str, float], given: frozenset[str]) -> Errors | None:
-    """Return the first definition of failures that the series can tell."""
+    """Return the first definition of failures that the series of both sides can tell."""
     for index, one in enumerate(options):
-        if f"{name} {index}" in marks or (not one.label and (not one.counter or one.counter in given)):
+        told = one.label and all(f"{name} {index} {side.value}" in marks for side in Side)
+        if told or (not one.label and (not one.counter or one.counter in given)):
             return one
     return next((one for one in options if one.counter), None)  # not published while nothing fails
 
