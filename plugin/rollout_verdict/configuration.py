@@ -213,7 +213,7 @@ class Configuration(_Model):
     analysis_mode: Text = ""
     """Accepted and without effect: the Go plugin chose between its two ways of asking a model with it."""
     namespace: Name = ""
-    """Namespace of the pods; the AnalysisRun's when empty."""
+    """Namespace of the pods; the AnalysisRun's when empty. Another one takes a token that names both namespaces."""
     pod_name: Name = ""
     """Accepted and without effect: all pods are read, not one."""
 

@@ -146,3 +146,13 @@ def test_an_id_of_another_namespace_is_not_taken_over(client):
 def test_a_namespace_in_the_configuration_is_checked_as_well(client):
     body = {**MEASURE, "id": HEX + "8", "config": {"namespace": "elsewhere"}}
     assert client.post("/v1/measurements", json=body, headers=bearer("shop")).status_code == 403
+
+
+def test_a_template_cannot_look_into_another_namespace_because_the_plugin_may(client):
+    """A token for all namespaces is the plugin's, not the template author's: another namespace has to be named in it."""
+    body = {**MEASURE, "id": HEX + "9", "config": {"namespace": "elsewhere"}}
+    refused = client.post("/v1/measurements", json=body, headers=bearer("run"))
+    assert refused.status_code == 403
+    assert "a token that names both namespaces" in refused.text
+    own = {**body, "id": HEX + "a", "config": {"namespace": "shop"}}
+    assert client.post("/v1/measurements", json=own, headers=bearer("run")).status_code == 201

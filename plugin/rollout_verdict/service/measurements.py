@@ -11,7 +11,7 @@ from rollout_verdict.service.answers import statuses
 from rollout_verdict.service.audit import audit
 from rollout_verdict.service.auth import Principal
 from rollout_verdict.service.guard import guard
-from rollout_verdict.service.problems import ConflictError, UnknownError
+from rollout_verdict.service.problems import ConflictError, ForbiddenError, UnknownError
 from rollout_verdict.service.rates import Kind
 from rollout_verdict.service.requests import checked, demand_namespaces
 from rollout_verdict.service.schemas import AboutOut, Id, Measure, MeasurementState
@@ -89,6 +89,11 @@ def _request(body: Measure, principal: Principal, services: Services) -> Request
     run = body.analysis_run
     namespace = configuration.namespace or run.namespace
     demand_namespaces(principal, run.namespace, namespace)
+    if namespace != run.namespace and principal.namespaces is None:
+        # The plugin asks for all of the cluster; who may write a template here may not read logs everywhere.
+        raise ForbiddenError(
+            f"config.namespace is not the AnalysisRun's ({run.namespace}): it takes a token that names both namespaces"
+        )
     stable, canary = configuration.selectors
     kind = _OWNERS.get(run.owner.kind, TargetKind.ANALYSIS_RUN) if run.owner.name else TargetKind.ANALYSIS_RUN
     name = run.owner.name if kind is not TargetKind.ANALYSIS_RUN else run.name
