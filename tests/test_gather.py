@@ -131,6 +131,16 @@ def test_a_source_that_hangs_is_left_behind_after_its_deadline(monkeypatch):
     assert any("did not answer before its deadline" in gap.reason for gap in evidence.gaps)
 
 
+def test_a_search_that_hangs_ends_with_the_deadline(monkeypatch):
+    """A credential plugin or a look-up of a name that never returns: an error that says what to look at."""
+    monkeypatch.setattr(module, "GRACE_S", 0.05)
+    for_ever = threading.Event()
+    source = Source(sides=for_ever.wait)
+    with pytest.raises(TargetError, match=r"did not say within 0\.05 s what rollout/cart is: .*credential plugin"):
+        gather(TARGET, source, source, Gathering(deadline_s=0.05))
+    for_ever.set()
+
+
 def test_the_sources_get_what_is_left_of_the_time():
     times = iter([0.0, 20.0, *[21.0] * 10])
     source = Source()

@@ -17,7 +17,7 @@ from typing import TypeVar
 from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.ports import Cluster, Metrics
 from rollout_verdict.core.stage import Stage
-from rollout_verdict.core.target import Gathering, Sides, Target
+from rollout_verdict.core.target import Gathering, Sides, Target, TargetError
 from rollout_verdict.core.values import Gap, Pair, SourceKind
 
 T = TypeVar("T")
@@ -39,12 +39,12 @@ def gather(
     """Return what is known about the target's two sides.
 
     ``metrics`` is None where no source of metrics is set up. ``on_stage`` hears how far the work is, from several
-    threads; ``clock`` is monotonic seconds. Raises TargetError when there is no such object; anything else that goes
-    wrong is a gap in the evidence.
+    threads; ``clock`` is monotonic seconds. Raises TargetError when there is no such object, or when the cluster does
+    not say in time; anything else that goes wrong is a gap in the evidence.
     """
     end = clock() + gathering.deadline_s
     on_stage(Stage(name="sides", note=f"{target.kind.value}/{target.name}"))
-    sides = cluster.find(target, gathering, deadline_s=gathering.deadline_s)
+    sides = _in_time(lambda: cluster.find(target, gathering, deadline_s=gathering.deadline_s), target, gathering)
     on_stage(Stage(name="sides", done=1, total=1, note=_found(sides)))
 
     totals: dict[str, int] = {}
@@ -86,6 +86,23 @@ def gather(
         diff=sides.diff,
         progress=sides.progress,
         gaps=tuple(sorted(set(gaps), key=lambda gap: (gap.source, gap.side or "", gap.what, gap.reason, gap.hint))),
+    )
+
+
+def _in_time(find: Callable[[], Sides], target: Target, gathering: Gathering) -> Sides:
+    """Return the sides. Raises TargetError for a search that hangs.
+
+    A credential plugin and the look-up of a name know no deadline of ours.
+    """
+    found = _start("sides", find)
+    try:
+        return found.result(gathering.deadline_s + GRACE_S)
+    except FutureTimeoutError:
+        if found.done():
+            raise  # it broke with a timeout of its own
+    raise TargetError(
+        f"the cluster did not say within {gathering.deadline_s:g} s what {target.kind.value}/{target.name} is: see "
+        "whether the kubeconfig's credential plugin or DNS hangs (kubectl get namespaces)"
     )
 
 
