@@ -63,6 +63,23 @@ def test_each_kind_of_failure_is_an_error_there(address, rollout, message):
     assert go(address, rollout) == {"phase": "Error", "value": "", "message": message}
 
 
+def test_a_verdict_that_others_put_under_the_same_id_promotes_nothing(tmp_path):
+    """Whoever may measure in one namespace must not decide in another by taking its next id."""
+    folders = [tmp_path / name for name in ("seen", "fresh")]
+    for folder in folders:
+        folder.mkdir()
+    seen = make_services(folders[0], agent_wait_s=0.01)
+    with make_client(seen) as client:
+        assert client.post("/a2a/analyze", json=body("running")).status_code == 202
+    (taken,) = seen.analyses.kept
+    with make_client(make_services(folders[1], agent_wait_s=0.01)) as client:
+        measurement = {"id": taken, "analysisRun": {"namespace": "elsewhere", "name": "healthy"}, "config": {}}
+        made = client.post("/v1/measurements", json=measurement, headers=bearer("foreign"))
+        assert (made.status_code, made.json()["measurement"]["verdict"]) == (201, "promote")
+        answer = client.post("/a2a/analyze", json=body("running"))
+    assert (answer.status_code, "promote" in answer.json()) == (422, False)
+
+
 @pytest.mark.parametrize("token", ["", "wrong-token-0123456789", TOKENS["read"], TOKENS["expired"], TOKENS["foreign"]])
 def test_without_the_right_token_it_is_an_error(address, token):
     found = go(address, "healthy", token)

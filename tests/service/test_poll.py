@@ -9,7 +9,7 @@ import yaml
 
 from tests.conformance.test_conformance import build
 from tests.conftest import ROOT
-from tests.service.conftest import TOKENS, make_client, make_services, served
+from tests.service.conftest import TOKENS, bearer, make_client, make_services, served
 
 PATH = "/v1/analyses:poll"
 ARGUMENTS = {"namespace": "shop", "canary-hash": "5d8f7c", "stable-hash": "7b6c5d"}
@@ -165,6 +165,17 @@ def test_another_replica_finds_the_same_analysis(fresh):
     client, services = fresh
     with make_client(services) as other:
         assert ask(other)["id"] == ask(client)["id"]
+
+
+def test_a_verdict_that_others_put_under_the_same_id_is_nobodys(fresh):
+    """Whoever may measure in one namespace must not decide in another by taking its next id."""
+    client, _ = fresh
+    taken = ask(client, "running")["id"]
+    with make_client(make_services(fresh[1].settings.state_dir, reuse_s=100.0)) as untouched:
+        measurement = {"id": taken, "analysisRun": {"namespace": "elsewhere", "name": "healthy"}, "config": {}}
+        made = untouched.post("/v1/measurements", json=measurement, headers=bearer("foreign"))
+        assert (made.status_code, made.json()["measurement"]["verdict"]) == (201, "promote")
+        assert ask(untouched, "running")["verdict"] == "error"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hashlib import sha256
 from threading import Lock
 
 from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request
+from rollout_verdict.service.problems import UnusableError
 from rollout_verdict.service.services import Services
 
 MOST_KEPT = 10_000  # keys whose newest analysis is remembered; each is some 150 bytes
@@ -31,7 +32,8 @@ class Reuse:
         """Return the newest analysis of that key, a new one when there is none or its end is ``fresh_s`` ago.
 
         ``parts``, with namespace, name, configuration and door of the request, are the key; the request's id is not
-        used. A failed analysis is told for a minute: trying again at once would hardly end better.
+        used. A failed analysis is told for a minute: trying again at once would hardly end better. Raises UnusableError
+        when somebody has taken the id for something else: its verdict is not this canary's.
         """
         key = _key(request, parts)
         newest = self._find(key, request)
@@ -40,6 +42,8 @@ class Reuse:
         # The id follows from the analysis before it, so that two replicas that find the same one start the same one.
         before = newest.request.id if newest is not None else ""
         started, new = self._services.analyses.start(replace(request, id=key + _hash(before)[:_PREFIX]))
+        if _what(started.request) != _what(request):  # ids can be worked out, and the plugin's door takes any
+            raise UnusableError("the id of this analysis was taken by another one: there is no verdict to tell of")
         self._remember(key, started.request.id)
         return started, new
 
@@ -71,6 +75,10 @@ class Reuse:
             self._newest.move_to_end(key)
             while len(self._newest) > MOST_KEPT:
                 self._newest.popitem(last=False)
+
+
+def _what(request: Request) -> tuple[object, ...]:
+    return request.origin, request.namespace, request.name, request.target
 
 
 def _key(request: Request, parts: tuple[str, ...]) -> str:
