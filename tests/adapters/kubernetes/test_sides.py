@@ -214,6 +214,25 @@ def test_an_experiment_of_a_step_is_told_by_what_its_templates_were_made_from(wo
     assert (sides.scope.rollout.name, hashes(sides)) == ("checkout", (BASELINE.hash, TRIED.hash))
 
 
+def test_a_template_that_two_steps_make_from_different_sides_is_not_known(world):
+    rollout = scenarios.canary(world.cluster, world.place)
+    steps = [
+        {"experiment": {"templates": [{"name": "a", "specRef": first}, {"name": "b", "specRef": second}]}}
+        for first, second in (("stable", "canary"), ("canary", "stable"))
+    ]
+    world.cluster.change(
+        "argoproj.io",
+        "rollouts",
+        "shop",
+        "checkout",
+        lambda tree: tree["spec"]["strategy"]["canary"]["steps"].extend(steps),
+    )
+    scenarios.experiment(world.cluster, world.place, owner=rollout, names=("a", "b"))
+    sides = world.find("checkout-experiment", TargetKind.EXPERIMENT)
+    assert sides.scope.rollout.canary_hash == ""
+    assert any("none is known to be the canary" in gap.reason for gap in sides.gaps)
+
+
 def test_an_experiment_with_a_canary_only_is_held_against_the_rollouts_stable_pods(world):
     rollout = scenarios.canary(world.cluster, world.place)
     experiment = scenarios.experiment(world.cluster, world.place, owner=rollout)
@@ -381,6 +400,26 @@ def test_a_canary_that_became_ready_just_now_is_still_warming_up(world):
     sides = world.find()
     assert "still warming up" in sides.progress.obstacle
     assert any("initialDelay" in gap.hint for gap in sides.gaps)
+
+
+@pytest.mark.parametrize(("age_s", "obstacle"), [(100.0, False), (5.0, True)])
+def test_traffic_that_began_with_an_analysis_begins_the_window(world, age_s, obstacle):
+    """The canary stood ready and idle before its first weight: nothing of that time says that it is well."""
+    rollout = scenarios.canary(world.cluster, world.place, step=3)
+    steps = [{"setCanaryScale": {"replicas": 2}}, {"pause": {"duration": "1h"}}, {"setWeight": 25}, {"analysis": {}}]
+    world.cluster.change(
+        "argoproj.io",
+        "rollouts",
+        "shop",
+        "checkout",
+        lambda tree: tree["spec"]["strategy"]["canary"].update(steps=steps),
+    )
+    scenarios.analysis_run(world.cluster, world.place, rollout, age_s=age_s, name="run")
+    sides = world.find("run", TargetKind.ANALYSIS_RUN)
+    assert ("its first traffic was sent to it" in sides.progress.obstacle) is obstacle
+    if not obstacle:
+        assert sides.scope.window.seconds == 70
+        assert "its first traffic was sent to it" in sides.progress.window_basis
 
 
 def test_traffic_that_began_with_a_pause_begins_the_window(world):

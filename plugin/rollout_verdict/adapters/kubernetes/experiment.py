@@ -55,18 +55,20 @@ def plan_experiment(experiment: Document, replica_sets: Sequence[Document], roll
 
 
 def _sides(names: Sequence[str], rollout: Document | None) -> Pair[str]:
-    """Return which template is which side: as the Rollout's step made it, else by its name; "" when not known."""
-    refs = {
-        text_of(template, "name"): text_of(template, "specRef")
-        for step in objects(rollout, "spec", "strategy", "canary", "steps")
-        for template in objects(step, "experiment", "templates")
-    }
-    stable = [name for name in names if refs.get(name) == "stable" or (name not in refs and name.lower() in _STABLE)]
-    canary = [name for name in names if refs.get(name) == "canary" or (name not in refs and name.lower() in _CANARY)]
+    """Return which template is which side: as the Rollout's step made it, else by its name; "" when not known.
+
+    A name that two steps make from different sides is not known.
+    """
+    refs: dict[str, set[str]] = {}
+    for step in objects(rollout, "spec", "strategy", "canary", "steps"):
+        for template in objects(step, "experiment", "templates"):
+            refs.setdefault(text_of(template, "name"), set()).add(text_of(template, "specRef"))
+    stable = [name for name in names if refs.get(name) == {"stable"} or (name not in refs and name.lower() in _STABLE)]
+    canary = [name for name in names if refs.get(name) == {"canary"} or (name not in refs and name.lower() in _CANARY)]
     if len(stable) > 1 or len(canary) > 1:  # several of a kind: names decide
         stable = [name for name in stable if name.lower() in _STABLE] or stable
         canary = [name for name in canary if name.lower() in _CANARY] or canary
-    rest = [name for name in names if name not in stable and name not in canary]
+    rest = [name for name in names if name not in (*stable, *canary, *refs)]
     if len(rest) == 1 and len(names) == 2:  # the one of two that is not the other
         stable, canary = stable or (rest if canary else []), canary or (rest if stable else [])
     return Pair(stable=stable[0] if stable else "", canary=canary[0] if canary else "")

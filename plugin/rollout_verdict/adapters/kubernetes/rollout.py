@@ -26,6 +26,7 @@ from rollout_verdict.core.target import UNSAID
 from rollout_verdict.core.values import Gap, Pair, Side
 
 STEPS = 1_000  # of a canary; a real one has a dozen
+_TIMED = frozenset({"setWeight", "pause", "analysis", "experiment"})  # steps of a weight, or of time under the last one
 _NO_ROUTERS = frozenset({"managedRoutes", "maxTrafficWeight", "plugins"})
 
 
@@ -186,10 +187,11 @@ def _floor(rollout: Document, steps: Sequence[Document], run: Document | None) -
         (time for one in objects(rollout, "status", "pauseConditions") if (time := moment(one, "startTime"))),
         default=None,
     )
-    before = [step for step in steps[:index] if "setWeight" in step or "pause" in step]
-    weights = [number(step, "setWeight") or 0 for step in before]
+    weights = [number(step, "setWeight") or 0 for step in steps[:index] if _TIMED.intersection(step)]
     # Without a router readiness brings traffic; with one, the first weight above 0 does. It was set just before this
-    # pause began when no step that takes time stands between.
-    if paused and "pause" in steps[index] and weights and weights[-1] > 0 and not any(weights[:-1]):
-        return Floor(since=paused, reason="its first traffic was sent to it")
-    return None
+    # pause or analysis began when no step that takes time stands between.
+    if not (weights and weights[-1] > 0) or any(weights[:-1]):
+        return None
+    inline = label(run, "rollout-type") == "Step" and label(run, "step-index") == str(index)
+    since = paused if "pause" in steps[index] else started if inline else None
+    return Floor(since=since, reason="its first traffic was sent to it") if since else None
