@@ -132,6 +132,19 @@ def test_a_cancelled_analysis_ends_its_model_call(database, fake):
     assert len(fake.journal) == 1
 
 
+def test_a_call_that_was_cancelled_gives_its_place_free(database, fake):
+    """Who starts and cancels must not keep others from the model, however long a deadline they ask for."""
+    fake.script = {"*": ["stall"]}
+    with service(database, Live(), fake, limits=Limits(calls=1, calls_a_minute=None)) as analyses:
+        analyses.start(request("one", deadline="1000h", deadlines={"model": "1000h"}))
+        until(lambda: fake.journal)
+        analyses.cancel("one")
+        until(lambda: not analyses._running.ids())
+        fake.script = {}
+        analyses.start(request("two", deadline="20s"))
+        assert ended(analyses, "two").summary.decided_by == "both"
+
+
 def test_one_that_waits_is_cancelled_without_having_begun(sqlite):
     """Nobody looks at its target any more."""
     live = Live()
@@ -240,6 +253,38 @@ def test_beyond_a_namespaces_day_the_rules_decide(database, fake):
         assert analyses.get("two").summary.decided_by == "rules (fallback)"
         assert analyses.get("three").summary.decided_by == "both"
     assert len(fake.journal) == 2
+
+
+def test_those_who_wait_for_a_turn_are_held_to_the_days_limit_too(database, fake):
+    """The limit was not reached when they began to wait; it is when their turn comes."""
+    begun, go = threading.Event(), threading.Event()
+
+    class Held:
+        def __init__(self, judge):
+            self.judge_ = judge
+
+        def judge(self, *arguments):
+            begun.set()
+            assert go.wait(60)
+            return self.judge_.judge(*arguments)
+
+    limits = Limits(calls=1, calls_a_minute=None, tokens_a_day=1)
+    with service(database, Live(), fake, limits=limits) as analyses:
+        models = analyses._parts.models
+
+        def held(*arguments):
+            model = models(*arguments)
+            return type(model)(judge=Held(model.judge), fingerprint=model.fingerprint)
+
+        object.__setattr__(analyses._parts, "models", held)
+        analyses.start(request("one"))
+        assert begun.wait(60)
+        analyses.start(request("two"))
+        until(lambda: any(stage.note == "waiting for a turn" for stage in analyses.get("two").stages))
+        go.set()
+        assert ended(analyses, "one").summary.decided_by == "both"
+        assert ended(analyses, "two").summary.decided_by == "rules (fallback)"
+    assert len(fake.journal) == 1
 
 
 def test_models_are_asked_in_turn(database, fake):

@@ -6,6 +6,7 @@ same evidence and the same answers make the same again: so after a crash those t
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from random import random
@@ -23,7 +24,7 @@ from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.values import Gap, Opinion, SourceKind, Usage
 from rollout_verdict.jobs.answers import Limits
-from rollout_verdict.jobs.outage import lasting
+from rollout_verdict.jobs.outage import AWAY, lasting
 from rollout_verdict.jobs.running import Stop
 from rollout_verdict.jobs.store import Store
 
@@ -102,24 +103,40 @@ class Asking:
             kept = lasting(lambda: self.store.answer(found))
             if kept is not None:
                 return {"answer": found}, self._paid(found, kept)
+        if refused := self._beyond_the_day():
+            return refused
+        self.on_stage(Stage(name="model", note="waiting for a turn"))
+        if not self._take_turn(own, key):
+            self.stopped()
+            return _refused("not asked: there was no turn for it before the deadline", "")
+        if refused := self._beyond_the_day():  # those who were before it in the queue have spent, too
+            self._give_back(own)
+            return refused
+        try:
+            self.on_stage(Stage(name="model"))
+            judgement = do()
+            self.stopped()  # what a stopped call says is no answer
+            redactor = Redactor(custom=self.redact)
+            kept = replace(judgement, opinion=redactor.tree(judgement.opinion), reply=redactor.text(judgement.reply))
+            lasting(lambda: self.store.keep_answer(own, kept, self.clock()))
+        except BaseException:
+            self._give_back(own)
+            raise
+        self.on_stage(Stage(name="model", done=1, total=1, note=judgement.usage.model))
+        return {"answer": own}, kept
+
+    def _give_back(self, own: str) -> None:
+        with suppress(*AWAY):  # nobody waits for this: the place is free in the end without it
+            self.store.give_back(own, self.clock())
+
+    def _beyond_the_day(self) -> tuple[dict[str, Any], Judgement] | None:
         spent = lasting(lambda: self.store.spent(self.namespace, self.clock()))
         if beyond := spent.beyond(self.limits):
             return _refused(
                 f"not asked: {beyond} in namespace {self.namespace or 'none'}",
                 "it starts again at midnight UTC; raise the day's limit in the settings to have it sooner",
             )
-        self.on_stage(Stage(name="model", note="waiting for a turn"))
-        if not self._take_turn(own, key):
-            self.stopped()
-            return _refused("not asked: there was no turn for it before the deadline", "")
-        self.on_stage(Stage(name="model"))
-        judgement = do()
-        self.stopped()  # what a stopped call says is no answer
-        redactor = Redactor(custom=self.redact)
-        kept = replace(judgement, opinion=redactor.tree(judgement.opinion), reply=redactor.text(judgement.reply))
-        lasting(lambda: self.store.keep_answer(own, kept, self.clock()))
-        self.on_stage(Stage(name="model", done=1, total=1, note=judgement.usage.model))
-        return {"answer": own}, kept
+        return None
 
     def _paid(self, found: str, judgement: Judgement) -> Judgement:
         """Return an answer with what it cost this analysis: nothing, if another one paid."""

@@ -376,6 +376,13 @@ class Store:
             )
         return True
 
+    def give_back(self, call: str, now: float) -> None:
+        """Give the place of a call free that came to no answer."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(ANSWERS).where(ANSWERS.c.id == call, ANSWERS.c.answered.is_(None)).values(until=now)
+            )
+
     def keep_answer(self, call: str, answer: Judgement, now: float) -> None:
         """Keep an answer that was paid for, and give the place free."""
         with self._engine.begin() as connection:
