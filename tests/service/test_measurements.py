@@ -67,7 +67,7 @@ def test_a_measurement_is_started_once_and_ends_in_a_verdict(measurer, services)
     assert [one["modelName"] for one in first.models] == ["rules"]
     request = services.analyses.kept[wanted.id].request
     assert request.config == {"mode": "rules"}
-    assert (request.target.kind.value, request.target.name) == ("rollout", "new-errors")
+    assert (request.target.kind.value, request.target.name, request.target.run) == ("rollout", "new-errors", "run")
     assert (request.target.hashes.canary, request.revision, request.asked_by) == ("5d8f", "2", "argo")
 
 

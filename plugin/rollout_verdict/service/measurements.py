@@ -107,6 +107,7 @@ def _request(body: Measure, principal: Principal, services: Services) -> Request
             name=name,
             selectors=Pair(stable=stable, canary=canary),
             hashes=Pair(stable="", canary=run.template_hash),
+            run=run.name if kind is TargetKind.ROLLOUT and namespace == run.namespace else "",
         ),
         config=kept,
         origin="plugin",

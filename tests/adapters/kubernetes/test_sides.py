@@ -422,6 +422,22 @@ def test_traffic_that_began_with_an_analysis_begins_the_window(world, age_s, obs
         assert "its first traffic was sent to it" in sides.progress.window_basis
 
 
+@pytest.mark.parametrize("run", ["run", "gone", ""])
+def test_the_run_that_asks_about_a_rollout_tells_when_the_switch_was(world, run):
+    """The service is told of the Rollout and of the run; what was before the switch is no evidence after it."""
+    rollout = scenarios.blue_green(world.cluster, world.place, switched=True)
+    scenarios.analysis_run(world.cluster, world.place, rollout, kind="PostPromotion", age_s=100.0, name="run")
+    sides = world.find(run=run)
+    assert ("the active service was switched to it" in sides.progress.window_basis) is (run == "run")
+
+
+def test_a_run_that_may_not_be_read_is_a_gap(world):
+    scenarios.canary(world.cluster, world.place)
+    world.cluster.fail(Fault(resource="analysisruns*", answer=ANSWERS["403"]))
+    (gap,) = world.find(run="run").gaps
+    assert "allow the verb get on analysisruns in argoproj.io" in gap.hint
+
+
 def test_traffic_that_began_with_a_pause_begins_the_window(world):
     scenarios.canary(world.cluster, world.place, situation="paused", step=1, weight=5)
     sides = world.find()

@@ -73,7 +73,7 @@ class Search:
             gaps += self._list(workload, uids)
             plan = plan_experiment(workload, self.replica_sets or [], rollout)
         else:
-            gaps = self._list(workload, uids)
+            gaps = self._asked_by() + self._list(workload, uids)
             sets = self.replica_sets or []
             plan = (
                 plan_rollout(workload, sets, asked, self.run)
@@ -99,6 +99,18 @@ class Search:
                 f"there is no {kind.value}/{name} in namespace {namespace}: "
                 f"kubectl get {resource.named} -n {namespace} lists those that exist"
             ) from None
+
+    def _asked_by(self) -> list[Gap]:
+        """Read the AnalysisRun that asks about a Rollout, and return why it is unknown; one that is gone is no gap."""
+        if not self.target.run:
+            return []
+        try:
+            self.run = self._get(TargetKind.ANALYSIS_RUN, self.target.run)
+        except TargetError:
+            pass
+        except ApiError as error:
+            return [error.gap(SourceKind.KUBERNETES, "since when the canary has had traffic, by the analysis run")]
+        return []
 
     def _owner_of(self, experiment: Document) -> tuple[Document | None, list[Gap]]:
         """Return the Rollout that made an Experiment, None when there is none or it cannot be read."""
