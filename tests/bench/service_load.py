@@ -354,7 +354,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="service-load-") as name:
             folder = Path(name)
             if options.postgres or options.processes > 1:
-                with Postgres(folder / "postgres") as server:
+                with Postgres() as server:
                     run(options, folder, server.create("verdict"))
             else:
                 run(options, folder, str(folder / "analyses.sqlite"))

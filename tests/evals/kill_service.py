@@ -217,7 +217,7 @@ def on_sqlite(trials: int, seed: int, folder: Path) -> Figures:
 
 def on_postgres(trials: int, seed: int, folder: Path, outage_s: float = 0.0) -> Figures:
     """Three processes on a server, which itself goes away for a while in the middle when ``outage_s`` is given."""
-    with Postgres(folder / "postgres") as server:
+    with Postgres() as server:
 
         def outage(trial: int) -> None:
             if outage_s and trial == trials // 2:
@@ -241,7 +241,6 @@ def main() -> int:
     good = True
     with tempfile.TemporaryDirectory(prefix="kill-service-") as name:
         folder = Path(name)
-        folder.chmod(0o711)  # the server is another user's when this is root's
         for wanted, label, run in (
             (options.sqlite, "SQLite, one process", lambda at: on_sqlite(options.trials, options.seed, at)),
             (

@@ -1,12 +1,10 @@
 """Databases and running services for tests: real ones, a file of SQLite and a server of PostgreSQL."""
 
 import dataclasses
-import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -29,8 +27,7 @@ _NUMBERS = count()
 
 @pytest.fixture(scope="session")
 def postgres():
-    # Not in pytest's folders: each session makes them its owner's alone again, and the server is another user.
-    with tempfile.TemporaryDirectory(prefix="verdict-postgres-") as folder, Postgres(Path(folder) / "home") as server:
+    with Postgres() as server:
         with service(server.create("launched")):
             pass  # its tables are made once, by launching, and copied for each test
         yield server

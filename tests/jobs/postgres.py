@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,9 +24,10 @@ class Postgres:
     PostgreSQL refuses to run as root; there, it runs as the user that Debian's package makes, or as nobody.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._home = folder
-        self._data = folder / "data"
+    def __init__(self) -> None:
+        # Not in pytest's folders: each session makes them its owner's alone again, and the server is another user.
+        self._home = Path(tempfile.mkdtemp(prefix="verdict-postgres-"))
+        self._data = self._home / "data"
         self._user = _unprivileged()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -78,10 +80,8 @@ class Postgres:
             self._server = None
 
     def __enter__(self) -> Self:
-        self._home.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
             os.chown(self._home, self._user, -1)
-            self._home.parent.chmod(0o711)  # temporary folders may be entered by their owner alone
         subprocess.run(
             [_program("initdb"), "-D", str(self._data), "-A", "trust", "-U", "app", "-E", "UTF8", "--no-sync"],
             check=True,
@@ -94,6 +94,7 @@ class Postgres:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        shutil.rmtree(self._home)
 
 
 def _program(name: str) -> str:

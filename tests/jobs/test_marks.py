@@ -38,7 +38,7 @@ def engine(request, tmp_path):
         yield found
         found.dispose()
         return
-    with Postgres(tmp_path) as server:
+    with Postgres() as server:
         found = opened(server.create("marks"))
         yield found
         found.dispose()
@@ -86,8 +86,8 @@ def test_texts_are_bounded(tmp_path):
     assert (len(found.about.text), len(found.why)) == (kept.TEXT_LENGTH, kept.WHY_LENGTH)
 
 
-def test_a_database_that_does_not_answer_is_said_so(tmp_path):
-    with Postgres(tmp_path) as server:
+def test_a_database_that_does_not_answer_is_said_so():
+    with Postgres() as server:
         engine = opened(server.create("marks"))
         marks = StoredMarks(engine)
         marks.create()
