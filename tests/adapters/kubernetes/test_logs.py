@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from rollout_verdict.adapters.kubernetes import client
 from rollout_verdict.adapters.kubernetes.logs import LogLimits, wanted
 from rollout_verdict.core.evidence import ContainerState, ContainerStatus
 from rollout_verdict.core.target import Gathering
@@ -201,7 +202,10 @@ def test_a_pod_that_went_away_is_a_gap_and_the_others_are_read(world):
     assert [gap.side for gap in gaps] == [Side.STABLE]
 
 
-def test_an_error_of_the_node_in_the_place_of_a_log_is_no_log(world):
+@pytest.mark.parametrize("piece", [client.CHUNK, 7])
+def test_an_error_of_the_node_in_the_place_of_a_log_is_no_log(world, monkeypatch, piece):
+    """Also when it arrives in pieces."""
+    monkeypatch.setattr(client, "CHUNK", piece)
     scenarios.canary(world.cluster, world.place)
     sides = world.find()
     pod = sides.scope.pods.canary[0]

@@ -226,10 +226,10 @@ class _Reading:
         with opened as chunks:
             while chunk := next(chunks, b""):
                 waited += clock() - asked
-                if not size and chunk.startswith(_NO_LOG):
+                data = tail + chunk
+                if size == len(tail) and data.startswith(_NO_LOG):  # nothing was passed on yet: it may come in pieces
                     return _failed("the node could not read the log of this container", "see the node's kubelet")
                 size += len(chunk)
-                data = tail + chunk
                 cut = data.rfind(b"\n") + 1 or (len(data) if len(data) > _LONGEST_LINE else 0)
                 tail = data[cut:]
                 if cut and not self._put(read, data[:cut]):
