@@ -71,6 +71,16 @@ def test_an_upload_has_a_bound_of_its_own(tmp_path):
         assert form.status_code == 413
 
 
+def test_only_where_bundles_are_taken_may_a_body_be_as_large(tmp_path):
+    """Other routes read a body before they know who sends it: naming another content type must not let more in."""
+    with make_client(make_services(tmp_path, body_bytes=1000), who="") as client:
+        for path in ("/v1/measurements", "/v1/marks", "/a2a/analyze", "/login", "/analyses/start"):
+            for kind in ("application/octet-stream", "multipart/form-data; boundary=x"):
+                answer = client.post(path, content=b"x" * 2000, headers={"content-type": kind, **SAME})
+                refused = (413,) if kind.startswith("multi") or path != "/analyses/start" else (401,)  # not read at all
+                assert answer.status_code in refused, (path, kind)
+
+
 def test_a_body_that_does_not_come_ends(tmp_path):
     """Over the application's own interface: a client that stalls is awkward to have otherwise."""
     app = create_app(make_services(tmp_path, upload_timeout_s=0.02))
