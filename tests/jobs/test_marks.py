@@ -78,6 +78,16 @@ def test_a_thing_has_one_mark_of_a_rollout(engine, monkeypatch):
     marks.add("shop", "till", LOG, who="carol", why="another rollout")
 
 
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_what_no_text_of_a_database_is_is_not_known(engine, text):
+    """They come from addresses that people type; PostgreSQL's driver refuses them."""
+    marks = StoredMarks(engine)
+    marks.create()
+    assert marks.find(None, text) == marks.find((text,)) == ()
+    assert marks.get(text) is None
+    assert marks.remove(text) is None
+
+
 def test_texts_are_bounded(tmp_path):
     marks = StoredMarks(opened(str(tmp_path / "m.sqlite")))
     marks.create()

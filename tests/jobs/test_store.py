@@ -1,5 +1,6 @@
 """The tables, on both databases: what is asked of them under contention, and what is refused."""
 
+import base64
 import threading
 
 import pytest
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 from rollout_verdict.core.ports import Judgement
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.values import Decision, Gap, Opinion, SourceKind, Usage
-from rollout_verdict.jobs.analysis import Phase
+from rollout_verdict.jobs.analysis import Phase, Query
 from rollout_verdict.jobs.answers import Limits, Spent
 from rollout_verdict.jobs.database import DatabaseError
 from rollout_verdict.jobs.store import DAY_S, SCHEMA, VERSION
@@ -192,3 +193,14 @@ def test_what_was_forgotten_still_counts_for_its_day(store):
 def test_when_a_day_is_spent(limits, told):
     """At the limit, not after it."""
     assert Spent(tokens=100, cost_usd=0.5).beyond(limits) == told
+
+
+def test_what_no_text_of_a_database_is_is_not_known(store):
+    """NUL and half a surrogate pair come from addresses that people type; PostgreSQL's driver refuses them."""
+    for text in ("a\0b", "\ud800"):
+        assert store.get(text) is None
+        assert store.find(Query(name=text)).analyses == ()
+        assert store.find(Query(namespaces=(text,))).analyses == ()
+    for place in (b"1.0 a\0b", b"nan a", b"1.0"):
+        with pytest.raises(ValueError, match="none that a page"):
+            store.find(Query(cursor=base64.urlsafe_b64encode(place).decode()))

@@ -51,6 +51,11 @@ def open_engines(url: str) -> tuple[sa.Engine, sa.Engine]:
     return _postgres(server, POSTGRES_CONNECTIONS), _postgres(server, READERS)
 
 
+def storable(*texts: str) -> bool:
+    """Whether texts are such as both databases can hold: PostgreSQL knows no NUL, none knows half a surrogate pair."""
+    return all("\0" not in text and text.encode("utf-8", "replace").decode() == text for text in texts)
+
+
 def lock_file(url: str) -> IO[bytes]:
     """Lock the database's file for this process; the lock ends with it, however it ends. Raises DatabaseError.
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from rollout_verdict.core.memory import Mark, Marked, MarkKind
 from rollout_verdict.jobs.analysis import UnavailableError
+from rollout_verdict.jobs.database import storable
 from rollout_verdict.jobs.outage import AWAY
 
 MOST = 200  # of a rollout; whoever needs more should mend what is logged
@@ -111,6 +112,8 @@ class StoredMarks:
 
     def read(self, namespaces: Sequence[str] | None, name: str = "") -> tuple[RolloutMark, ...]:
         """Return what ``find`` does; raises what the database raises, for those who have patience."""
+        if not storable(name, *(namespaces or ())):
+            return ()
         select = sa.select(MARKS).order_by(MARKS.c.made.desc(), MARKS.c.id)
         if namespaces is not None:
             select = select.where(MARKS.c.namespace.in_(namespaces))
@@ -121,12 +124,16 @@ class StoredMarks:
 
     def get(self, mark_id: str) -> RolloutMark | None:
         """Return a mark, None when there is none of that id."""
+        if not storable(mark_id):
+            return None
         with _available(), self._engine.connect() as connection:
             row = connection.execute(sa.select(MARKS).where(MARKS.c.id == mark_id)).first()
         return None if row is None else _mark(row)
 
     def remove(self, mark_id: str) -> RolloutMark | None:
         """Take a mark back and return what it was, None when there is none of that id."""
+        if not storable(mark_id):
+            return None
         with _available(), self._engine.begin() as connection:
             row = connection.execute(sa.delete(MARKS).where(MARKS.c.id == mark_id).returning(*MARKS.c)).first()
         return None if row is None else _mark(row)

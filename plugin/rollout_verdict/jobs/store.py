@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -28,7 +29,7 @@ from rollout_verdict.core.values import Opinion
 from rollout_verdict.jobs import codec
 from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, Summary
 from rollout_verdict.jobs.answers import Limits, Spent, tokens_of
-from rollout_verdict.jobs.database import DatabaseError
+from rollout_verdict.jobs.database import DatabaseError, storable
 
 T = TypeVar("T")
 
@@ -210,12 +211,16 @@ class Store:
 
     def get(self, analysis_id: str) -> Analysis | None:
         """Return an analysis."""
+        if not storable(analysis_id):
+            return None
         with self._reader.connect() as connection:
             row = connection.execute(sa.select(ANALYSES).where(ANALYSES.c.id == analysis_id)).first()
         return None if row is None else _analysis(row)
 
     def find(self, query: Query) -> Page:
         """Return analyses, newest first. Raises ValueError for a cursor that is none of ours."""
+        if not storable(query.name, query.origin, *(query.namespaces or ())):
+            return Page(analyses=())
         select = sa.select(ANALYSES).order_by(ANALYSES.c.created.desc(), ANALYSES.c.id.desc())
         if query.namespaces is not None:
             select = select.where(ANALYSES.c.namespace.in_(query.namespaces))
@@ -479,7 +484,10 @@ def _cursor(created: float, last: str) -> str:
 
 def _place(cursor: str) -> tuple[float, str]:
     try:
-        created, last = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ", 1)
-        return float(created), last
+        moment, last = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ", 1)
+        created = float(moment)
     except (ValueError, binascii.Error):
-        raise ValueError("the cursor is none that a page of this list gave") from None
+        created, last = float("nan"), ""
+    if not (isfinite(created) and storable(last)):
+        raise ValueError("the cursor is none that a page of this list gave")
+    return created, last
