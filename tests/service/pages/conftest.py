@@ -9,7 +9,7 @@ from tests.service.pages import axe, scenes
 from tests.service.pages.browser import ARGUMENTS, FONTS
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not outlive the module: others would meet it running
 def chromium():
     """Debian's Chromium."""
     program = needs("chromium")
