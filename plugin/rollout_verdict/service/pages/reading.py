@@ -103,7 +103,7 @@ def router(services: Services) -> APIRouter:
             "namespace": namespace,
             "rows": rows,
             "tally": tally(rows),
-            "marks": _marks(services, namespace, name),
+            "marks": _marks(services, namespace, name) if principal.sees(namespace) else (),
             "older": older if found.cursor else "",
         }
         return page(request, "history.html.j2", context)
@@ -112,9 +112,7 @@ def router(services: Services) -> APIRouter:
 
 
 def _marks(services: Services, namespace: str, name: str) -> tuple[RolloutMark, ...]:
-    """Return what people marked for a rollout; none for a name that is no text a database could hold."""
-    whole = name.encode("utf-8", "replace").decode() == name
-    return services.marks.find((namespace,), name) if name and whole else ()
+    return services.marks.find((namespace,), name) if name else ()
 
 
 def _wanted(principal: Principal, *, namespace: str, name: str, verdict: str = "", cursor: str) -> Wanted:
