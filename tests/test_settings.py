@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import traceback
 from dataclasses import asdict
 
@@ -188,6 +189,19 @@ def test_a_value_that_cannot_be_used_is_told_by_its_variable(name, value, said):
         read_settings({name: value})
     assert str(error.value).startswith(f"{name}: expected ")
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("ticket=TKT\nfoo=(", "'foo' is no regular expression: missing )"),
+        ("x=.*", "'x' matches the empty text"),
+        ("Odd=x", "'Odd' must be a lower-case word"),
+    ],
+)
+def test_a_redaction_pattern_that_cannot_be_used_is_told_before_anything_is_judged(pattern, said):
+    with pytest.raises(SettingsError, match=f"^ROLLOUT_VERDICT_REDACT: .*{re.escape(said)}.*correct it or unset it$"):
+        read_settings({"ROLLOUT_VERDICT_REDACT": pattern})
 
 
 def test_a_secret_does_not_show_itself():

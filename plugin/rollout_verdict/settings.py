@@ -158,7 +158,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         measurement_tokens=_parsed(env, f"{ours}MEASUREMENT_TOKENS", _count, count),
         prompt_tokens=_parsed(env, f"{ours}PROMPT_TOKENS", _count, count),
         prompt_version=env.get(f"{ours}PROMPT_VERSION", ""),
-        redact=_parsed(env, f"{ours}REDACT", _patterns, "lines of the form kind=regular expression") or (),
+        redact=_redact(env, f"{ours}REDACT"),
         prometheus=_prometheus(env),
     )
 
@@ -283,6 +283,19 @@ def _headers(text: str) -> tuple[tuple[str, Secret], ...]:
         if not (colon and _TOKEN.fullmatch(name) and value.strip() and value.strip().isascii() and value.isprintable()):
             raise ValueError(text)
     return tuple((name, Secret(value.strip())) for name, _, value in pairs)
+
+
+def _redact(env: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:
+    """Return the operator's own patterns, all of which can be used."""
+    pairs = _parsed(env, name, _patterns, "lines of the form kind=regular expression") or ()
+    if pairs:
+        from rollout_verdict.core.redaction.redact import Redactor  # most have no patterns of their own to load it for
+
+        try:
+            Redactor(custom=pairs)
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}: correct it or unset it") from None
+    return pairs
 
 
 def _patterns(text: str) -> tuple[tuple[str, str], ...]:
