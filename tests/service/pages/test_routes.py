@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from rollout_verdict.core.memory import Marked, MarkKind
 from rollout_verdict.jobs.analysis import Phase
 from rollout_verdict.service.auth import COOKIE
 from rollout_verdict.service.pages.assets import address, assets
@@ -329,16 +328,6 @@ def test_what_is_harmless_is_marked_and_taken_back(services):
         taken = client.post(f"/marks/{kept.mark.id}/remove")
         assert taken.headers["location"] == "/history?namespace=shop&name=checkout"
         assert services.marks.find(None) == ()
-
-
-def test_marks_without_a_namespace_are_for_those_who_see_all(services):
-    """Who is bound to namespaces sees nothing that belongs to none."""
-    about = Marked(kind=MarkKind.METRIC, key="queue_depth", text="queue_depth")
-    services.marks.add("", "checkout", about, who="owner", why="a word of the owner's")
-    with make_client(services) as client:
-        assert "a word of the owner" in client.get("/history?name=checkout").text
-        bound = client.get("/history?name=checkout", headers=bearer("shop"))
-        assert (bound.status_code, "a word of the owner" in bound.text) == (200, False)
 
 
 @pytest.mark.parametrize(
