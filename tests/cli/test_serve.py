@@ -100,7 +100,9 @@ def test_from_a_bare_machine_to_a_verdict_and_over_a_restart(tmp_path):
         assert [line["caller"] for line in lines if line.get("audit")] == ["owner", "owner"]
         assert any(line.get("analysis") == made and line.get("decision") == "rollback" for line in lines)
     with running(state) as (address, log):
-        assert "login?code=" not in log.read_text(), "only the first start says so"
+        words = log.read_text()
+        assert "login?code=" not in words, "only the first start says so"
+        assert f"listening on {address}; log in at /login with a token of {state / 'tokens.toml'}\n" in words
         found = httpx2.get(f"{address}/v1/analyses/{made}", headers={"authorization": f"Bearer {token}"}, timeout=60)
         assert found.json()["verdict"]["decision"] == "rollback"
 
@@ -108,7 +110,11 @@ def test_from_a_bare_machine_to_a_verdict_and_over_a_restart(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("ROLLOUT_VERDICT_TOKENS", "{tmp}/none.toml", "none.toml: cannot be read"),
+        ("ROLLOUT_VERDICT_TOKENS", "{tmp}/none.toml", "ROLLOUT_VERDICT_TOKENS: {tmp}/none.toml: cannot be read"),
+        ("ROLLOUT_VERDICT_STATE_DIR", "{tmp}/short.key", "{tmp}/short.key is no folder: name"),
+        ("ROLLOUT_VERDICT_STATE_DIR", "/proc/x", "/proc/x cannot be made (No such file or directory): name"),
+        ("ROLLOUT_VERDICT_REDACT", "foo=(", "ROLLOUT_VERDICT_REDACT: "),
+        ("LOG_LEVEL", "FOO", "LOG_LEVEL: expected one of DEBUG, INFO, WARNING, ERROR, CRITICAL, got 'FOO'"),
         ("ROLLOUT_VERDICT_SESSION_KEY_FILE", "{tmp}/none.key", "none.key: cannot be read"),
         ("ROLLOUT_VERDICT_SESSION_KEY_FILE", "{tmp}/short.key", "at least 32 bytes"),
         ("ROLLOUT_VERDICT_URL", "nonsense", "ROLLOUT_VERDICT_URL"),
@@ -119,11 +125,32 @@ def test_what_keeps_it_from_starting_is_told_in_a_line(run, monkeypatch, tmp_pat
     (tmp_path / "short.key").write_text("short")
     monkeypatch.setenv("ROLLOUT_VERDICT_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv(name, value.format(tmp=tmp_path))
-    found = run("serve")
+    found = run("serve", "--port", free_port())
     assert found.code == 2
-    assert words in found.err
+    assert words.format(tmp=tmp_path) in found.err
+    assert "login?code=" not in found.err
     assert "hunter2" not in found.err
     assert "Traceback" not in found.err
+
+
+def test_a_busy_port_costs_a_line_and_not_the_link_of_the_first_start(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("ROLLOUT_VERDICT_STATE_DIR", str(tmp_path / "state"))
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        found = run("serve", "--port", port)
+    assert found.code == 2
+    assert (
+        f"cannot listen on http://127.0.0.1:{port} (Address already in use): choose another port by --port" in found.err
+    )
+    assert "login?code=" not in found.err
+    assert "Traceback" not in found.err
+    assert not (tmp_path / "state").exists(), "the next start is the first"
+
+
+def test_a_host_that_is_no_address_is_told_in_a_line(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("ROLLOUT_VERDICT_STATE_DIR", str(tmp_path / "state"))
+    found = run("serve", "--host", "999.1.1.1")
+    assert (found.code, "cannot listen on http://999.1.1.1:8080 (" in found.err) == (2, True)
 
 
 def test_without_its_extra_it_says_what_to_install(run, monkeypatch):

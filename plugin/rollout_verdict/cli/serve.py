@@ -2,8 +2,9 @@
 
 import logging
 import os
+import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rollout_verdict.cli.input import InputError
-from rollout_verdict.settings import Settings, read_settings
+from rollout_verdict.settings import Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
     from rollout_verdict.service.auth import Authenticator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 NEEDED = ("dbos", "limits", "prometheus_client", "python_multipart", "structlog", "uvicorn")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 KEY_FILE = "session.key"
 KEY_BYTES = 32
@@ -35,6 +37,11 @@ class Door:
     host: str
     port: int
 
+    @property
+    def url(self) -> str:
+        """The address as a browser takes it."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
 
 def serve(door: Door) -> None:
     """Run the service until it is told to stop. Raises InputError, SettingsError."""
@@ -45,12 +52,11 @@ def serve(door: Door) -> None:
     from rollout_verdict.service.app import create_app
     from rollout_verdict.service.logs import configure_logs
 
-    settings = read_settings(os.environ)
-    with _services(settings) as (services, link):
-        if link is not None:
-            sys.stderr.write(link(door))
-            sys.stderr.flush()
-        configure_logs(os.environ.get("LOG_LEVEL", "INFO").upper(), settings.redact)
+    settings, level = read_settings(os.environ), _level(os.environ)
+    with _bound(door) as sockets, _services(settings) as (services, words):
+        sys.stderr.write(words(door))
+        sys.stderr.flush()
+        configure_logs(level, settings.redact)
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(services),
@@ -64,12 +70,45 @@ def serve(door: Door) -> None:
                 lifespan="off",
             )
         )
-        server.run()
+        server.run(sockets)
+
+
+def _level(environment: Mapping[str, str]) -> str:
+    level = environment.get("LOG_LEVEL", "").strip().upper() or "INFO"
+    if level not in logging.getLevelNamesMapping():
+        raise SettingsError(f"LOG_LEVEL: expected one of {', '.join(LEVELS)}, got {level[:40]!r}: correct or unset it")
+    return level
 
 
 @contextmanager
-def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], str] | None]]":
-    """Give everything behind the door, and the words of the first start, None on all others."""
+def _bound(door: Door) -> Iterator[list[socket.socket]]:
+    """Take the port before anything is made or printed. Raises InputError.
+
+    A name that has several addresses, as localhost does, is listened on at each of them, as uvicorn would.
+    """
+    with ExitStack() as stack:
+        sockets = []
+        try:
+            for family, kind, protocol, _, address in socket.getaddrinfo(
+                door.host or None, door.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            ):
+                one = stack.enter_context(socket.socket(family, kind, protocol))
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                one.bind(address)
+                sockets.append(one)
+        except OSError as error:
+            raise InputError(
+                f"cannot listen on {door.url} ({error.strerror}): choose another port by --port or another address by "
+                "--host, or stop what listens there"
+            ) from None
+        yield sockets
+
+
+@contextmanager
+def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], str]]]":
+    """Give everything behind the door, and the words for the person who starts it."""
     from rollout_verdict import __version__, wiring
     from rollout_verdict.jobs.analysis import UnavailableError
     from rollout_verdict.jobs.database import DatabaseError
@@ -86,7 +125,7 @@ def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], 
 
     found = replace(read_service_settings(os.environ), prometheus=wiring.prometheus_server(settings))
     jobs = read_job_settings(os.environ, found.state_dir)
-    found.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_state_dir(found.state_dir)
     tokens, owner = _tokens(found)
     metrics, rates = Metrics(), Rates(found)
     with ExitStack() as stack:
@@ -137,7 +176,19 @@ def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], 
             about=about,
             ready=analyses.ready,
         )
-        yield services, _first_start(auth, owner, tokens.path) if owner else None
+        yield services, _words(auth, owner, tokens.path)
+
+
+def _make_state_dir(path: Path) -> None:
+    advice = "name a folder that this user may write to by ROLLOUT_VERDICT_STATE_DIR"
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except FileExistsError:
+        raise InputError(f"{path} is no folder: {advice}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be made ({error.strerror}): {advice}") from None
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise InputError(f"{path} cannot be written to: {advice}")
 
 
 def _tokens(found: "ServiceSettings") -> "tuple[TokenFile, str]":
@@ -153,7 +204,8 @@ def _tokens(found: "ServiceSettings") -> "tuple[TokenFile, str]":
     try:
         tokens.load()
     except TokenFileError as error:
-        raise InputError(f"{path}: {error}") from error
+        named = "ROLLOUT_VERDICT_TOKENS: " if found.token_file else ""
+        raise InputError(f"{named}{path}: {str(error).removeprefix(f'{path}: ')}") from error
     return tokens, owner
 
 
@@ -167,26 +219,32 @@ def _session_key(found: "ServiceSettings") -> bytes:
     if found.session_key_file is None:
         with suppress(FileExistsError):
             private_file(path, secrets.token_hex(KEY_BYTES).encode())
+    named = "ROLLOUT_VERDICT_SESSION_KEY_FILE: " if found.session_key_file else ""
     try:
         key = path.read_bytes().strip()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise InputError(f"{named}{path}: cannot be read ({error.strerror})") from error
     if len(key) < KEY_BYTES:
-        raise InputError(f"{path}: expected a key of at least {KEY_BYTES} bytes, for instance openssl rand -hex 32")
+        raise InputError(
+            f"{named}{path}: expected a key of at least {KEY_BYTES} bytes, for instance openssl rand -hex 32"
+        )
     return key
 
 
-def _first_start(auth: "Authenticator", owner: str, path: Path) -> Callable[[Door], str]:
-    code = auth.make_code(owner)
+def _words(auth: "Authenticator", owner: str, path: Path) -> Callable[[Door], str]:
+    """Return what to print: where it listens and how to log in; at the first start with a link that does it."""
+    code = auth.make_code(owner) if owner else ""
 
     def words(door: Door) -> str:
-        host = door.host if door.host in LOOPBACK else "127.0.0.1"
-        host = f"[{host}]" if ":" in host else host
+        listening = f"rollout-verdict: listening on {door.url}; log in at /login with a token of {path}\n"
+        if not code:
+            return listening
+        near = door if door.host in LOOPBACK else replace(door, host="127.0.0.1")
         return (
-            "rollout-verdict: the first start made a token that may do everything, readable by you alone:\n"
-            f"  {path}\n"
+            f"{listening}"
+            "rollout-verdict: the first start made that file, readable by you alone; its token may do everything\n"
             "Open this link to log your browser in; it works once, and for 15 minutes:\n"
-            f"  http://{host}:{door.port}/login?code={code}\n"
+            f"  {near.url}/login?code={code}\n"
         )
 
     return words
