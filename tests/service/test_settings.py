@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from rollout_verdict.jobs.settings import read_job_settings
 from rollout_verdict.service.settings import ServiceSettings, read_service_settings
-from rollout_verdict.settings import SettingsError
+from rollout_verdict.service.tokens import TokenFileError, parse_grants
+from rollout_verdict.settings import SettingsError, read_settings
 from tests.conftest import ROOT
 
 
@@ -59,3 +61,22 @@ def test_the_docs_tell_every_setting():
     told = set(re.findall(r"ROLLOUT_VERDICT_[A-Z_]+", (ROOT / "docs" / "service.md").read_text()))
     read = set(re.findall(r"ROLLOUT_VERDICT_[A-Z_]+", str(read_service_settings.__doc__)))
     assert read <= told
+
+
+def test_every_setting_is_told_in_the_docs():
+    """Whatever the three readers of the environment name stands in a page of docs/ or in the README."""
+    root = Path(__file__).parents[2]
+    pages = "\n".join(page.read_text() for page in (*root.glob("docs/*.md"), root / "README.md"))
+    known = set(re.findall(r"[A-Z][A-Z_]+[A-Z]", pages))
+    for reader in (read_settings, read_service_settings, read_job_settings):
+        named = set(re.findall(r"``([A-Z][A-Z_]+[A-Z])``", reader.__doc__))
+        assert len(named) > 5
+        assert named - known == set()
+
+
+def test_the_token_of_the_docs_is_none():
+    """Whoever copies the sample and forgets to put a token in has no door that everybody can open."""
+    page = (Path(__file__).parents[2] / "docs" / "service.md").read_text()
+    sample = page.split("```toml\n")[1].split("```")[0]
+    with pytest.raises(TokenFileError, match="token must be at least 16 printable ASCII characters"):
+        parse_grants(sample)

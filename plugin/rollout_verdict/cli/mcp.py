@@ -11,7 +11,7 @@ TOKEN_BYTES = 16_384
 def run(service: str, token_file: Path | None) -> None:
     """Serve until standard input ends. Raises InputError."""
     if find_spec("mcp") is None:
-        raise InputError("mcp needs mcp: pip install 'rollout-verdict[mcp]'")
+        raise InputError("mcp needs mcp: pip install '.[mcp]' in a checkout")
     from rollout_verdict.service.mcp_server import Reader, server
 
     token(token_file)  # read once now, so that a wrong file is told before an assistant waits for it
