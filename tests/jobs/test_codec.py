@@ -1,16 +1,19 @@
 """What is stored reads back as what it was."""
 
+import base64
 import math
+import pickle
 
 import pytest
 from dbos import Serializer
+from dbos._serialization import deserialize_value
 from pydantic import TypeAdapter
 
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.engine import judge
 from rollout_verdict.jobs import codec
-from tests.jobs.conftest import BAD, GOOD
+from tests.jobs.conftest import BAD, GOOD, service
 from tests.jobs.process import request
 
 
@@ -57,3 +60,12 @@ def test_dbos_writes_json_and_nothing_that_runs():
     with pytest.raises(TypeError):
         serializer.serialize(object())
     assert serializer.name() == "json"
+
+
+def test_a_record_that_says_it_is_a_pickle_is_not_run(sqlite):
+    """DBOS believes the row, not the setting: whoever can write to the database must not run code here."""
+    with service(sqlite):
+        pass
+    written = base64.b64encode(pickle.dumps(["harmless"])).decode()
+    with pytest.raises(ValueError, match="neither writes nor reads"):
+        deserialize_value(written, "py_pickle", codec.Json())

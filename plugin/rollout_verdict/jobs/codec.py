@@ -5,6 +5,7 @@ import json
 from typing import Any, TypeVar
 
 from dbos import Serializer
+from dbos._serialization import DBOSDefaultSerializer
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
@@ -69,3 +70,12 @@ class Json(Serializer):
     def name(self) -> str:
         """Return what the records say they are written in."""
         return "json"
+
+
+def refuse_pickle() -> None:
+    """Have DBOS read no pickle in this process: it would for any record that says it is one, whoever wrote that."""
+    DBOSDefaultSerializer.deserialize = _refused  # type: ignore[assignment,method-assign]  # there is no setting for it
+
+
+def _refused(_: str) -> Any:
+    raise ValueError("a record is a pickle, which this service neither writes nor reads")

@@ -78,6 +78,7 @@ class DurableAnalyses:
             self._store.create()
             self._store.beat(self._settings.replica)
         serializer = codec.Json()
+        codec.refuse_pickle()
         DBOS(
             config={
                 "name": NAME,
