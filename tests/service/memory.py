@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from threading import RLock
 
@@ -157,7 +158,7 @@ class MemoryAnalyses:
             return path.read_bytes()
 
     def keep_upload(self, content):
-        key = f"upload-{len(self.uploads)}.tar.gz"
+        key = f"upload-{sha256(content).hexdigest()}.tar.gz"  # the same bundle has the same key, as in the real store
         path = self._folder / key
         path.write_bytes(content)
         try:

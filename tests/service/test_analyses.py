@@ -112,6 +112,14 @@ def test_the_same_key_starts_once_for_the_same_caller(client):
     assert uploaded.status_code == 409
 
 
+def test_the_same_key_for_another_bundle_is_a_conflict(client):
+    """The verdict on the first bundle is none on the second."""
+    headers = {"idempotency-key": "k2", **GZIP}
+    good, bad = packed(BUNDLES / "healthy"), packed(BUNDLES / "new_errors")
+    found = [client.post(PATH, content=content, headers=headers).status_code for content in (good, good, bad)]
+    assert found == [201, 200, 409]
+
+
 # List
 
 
@@ -179,6 +187,18 @@ def test_a_replay_with_a_wrong_policy_is_told(client):
     made = start(client)
     answer = client.post(f"{PATH}/{made}/replay", json={"config": {"minConfidence": 700}})
     assert (answer.status_code, "minConfidence" in answer.json()["message"]) == (422, True)
+
+
+def test_a_key_that_is_not_known_is_told_in_the_answer(client):
+    """It has no effect, and whoever mistyped it learns that when they start, look, list and replay."""
+    said = ['unknown configuration key ignored: "minConfidense"']
+    wrong = {"config": {"minConfidense": 70}}
+    made = client.post(PATH, json={"namespace": "shop", "name": "healthy", **wrong}).json()
+    assert made["warnings"] == said
+    assert client.get(f"{PATH}/{made['id']}").json()["warnings"] == said
+    assert client.get(PATH).json()["analyses"][0]["warnings"] == said
+    assert client.post(f"{PATH}/{made['id']}/replay", json=wrong).json()["warnings"] == said
+    assert client.post(f"{PATH}/{made['id']}/replay", json={}).json()["warnings"] == []
 
 
 # Documents

@@ -55,7 +55,7 @@ def begin(services: Services, request: Request, principal: Principal) -> tuple[A
 
 
 def _what(request: Request) -> tuple[object, ...]:
-    return request.namespace, request.name, request.target, request.replay_of, bool(request.upload)
+    return request.namespace, request.name, request.target, request.replay_of, request.upload
 
 
 def by_target(start: Start, principal: Principal, services: Services, key: str = "") -> Request:
