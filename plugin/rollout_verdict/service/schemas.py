@@ -179,6 +179,8 @@ class AnalysisOut(Model):
     stages: list[StageOut]
     message: str
     """Why it is an error, or was cancelled."""
+    warnings: list[str]
+    """What of its configuration has no effect, such as a key that is not known."""
     verdict: VerdictOut | None
 
 

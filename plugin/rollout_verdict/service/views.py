@@ -43,6 +43,7 @@ def analysis_out(analysis: Analysis) -> AnalysisOut:
         finished=analysis.finished,
         stages=[StageOut(name=one.name, done=one.done, total=one.total, note=one.note) for one in analysis.stages],
         message=analysis.message,
+        warnings=list(request.warnings),
         verdict=None if analysis.summary is None else _verdict_out(analysis.summary),
     )
 
