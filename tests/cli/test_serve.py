@@ -156,7 +156,7 @@ def test_a_host_that_is_no_address_is_told_in_a_line(run, monkeypatch, tmp_path)
 def test_without_its_extra_it_says_what_to_install(run, monkeypatch):
     monkeypatch.setattr(serve, "NEEDED", ("uvicorn", "no_such_module"))
     found = run("serve")
-    assert (found.code, "pip install 'rollout-verdict[service]'" in found.err) == (2, True)
+    assert (found.code, "pip install '.[service]' in a checkout" in found.err) == (2, True)
 
 
 def test_a_token_file_that_cannot_be_read_is_told_before_an_assistant_waits(run, tmp_path):

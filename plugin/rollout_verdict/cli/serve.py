@@ -46,7 +46,7 @@ class Door:
 def serve(door: Door) -> None:
     """Run the service until it is told to stop. Raises InputError, SettingsError."""
     if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise InputError(f"serve needs {', '.join(missing)}: pip install 'rollout-verdict[service]'")
+        raise InputError(f"serve needs {', '.join(missing)}: pip install '.[service]' in a checkout")
     import uvicorn
 
     from rollout_verdict.service.app import create_app
