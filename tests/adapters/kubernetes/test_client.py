@@ -160,8 +160,8 @@ def test_nobody_there_is_told_without_a_token(served):
     world = served(token=SECRET, server="http://127.0.0.1:9")
     with pytest.raises(ApiError) as caught:
         listed(world)
-    assert caught.value.reason == "no connection to the API server"
-    assert "firewall" in caught.value.hint
+    assert caught.value.reason == "no connection to the API server: connection refused"
+    assert caught.value.hint == "check the address in the kubeconfig, and that the API server runs"
 
 
 def test_a_name_that_dns_does_not_know(served):

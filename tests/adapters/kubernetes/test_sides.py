@@ -351,8 +351,11 @@ def test_a_target_that_cannot_be_read_has_no_pods_and_a_gap(world, answer):
     world.cluster.faults.append(Fault(resource="rollouts.argoproj.io", answer=ANSWERS[answer]))
     sides = world.find()
     assert counts(sides) == (0, 0)
-    assert sides.progress.obstacle == "the state of the rollout could not be read"
-    assert any(gap.what.startswith("rollout/checkout") and gap.hint for gap in sides.gaps)
+    (cause,) = (gap for gap in sides.gaps if gap.what.startswith("rollout/checkout"))
+    assert cause.hint
+    assert sides.progress.obstacle == f"the state of the rollout could not be read: {cause.reason}"
+    assert sides.progress.window_basis.startswith("no canary pod is known")
+    assert not any("replicasets" in gap.hint for gap in sides.gaps), "nobody asked for them"
 
 
 def test_without_the_rollout_the_callers_hashes_still_lead_to_the_pods(world):

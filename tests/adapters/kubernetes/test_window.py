@@ -51,6 +51,7 @@ def test_a_canary_that_was_never_ready_is_seen_from_its_start():
     assert chosen(None, started=(9000,)).window.seconds == 600
     assert chosen(None, started=(0,)).window.seconds == 1
     assert chosen().window.seconds == 600
+    assert "no canary pod is known" in chosen().basis
 
 
 @given(

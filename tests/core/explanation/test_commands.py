@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout_verdict.core.comparison import LogOutcome, PodFact
-from rollout_verdict.core.evidence import LogSample
+from rollout_verdict.core.evidence import LogSample, Progress
 from rollout_verdict.core.explanation.commands import next_steps
-from rollout_verdict.core.values import Decision, Pair, RolloutRef, Severity, Side
+from rollout_verdict.core.values import Decision, Gap, Pair, RolloutRef, Severity, Side, SourceKind
 from tests.core import builders
 from tests.render import results
 
@@ -48,6 +48,28 @@ def test_an_undecided_one_offers_both_ways():
         "kubectl argo rollouts promote checkout -n shop   # go on, once you are satisfied",
         "kubectl argo rollouts abort checkout -n shop   # or go back to stable",
     )
+
+
+def unread(*gaps, pods=()):
+    """The steps where the state of the rollout could not be read."""
+    progress = Progress(strategy="", situation="unknown", obstacle="the state could not be read: connection refused")
+    evidence = replace(builders.evidence(), progress=progress, pods=Pair(stable=(), canary=pods))
+    verdict = replace(results.verdict(decision=Decision.INCONCLUSIVE), gaps=gaps)
+    return next_steps(evidence, builders.comparison(), verdict)
+
+
+def test_what_kept_everything_from_being_read_is_mended_first_and_nothing_is_promoted():
+    """The hint of that gap is a comment on one line; without one, see whether there is a cluster."""
+    other = Gap(source=SourceKind.METRICS, what="metrics", reason="none", hint="set the address")
+    cause = Gap(source=SourceKind.KUBERNETES, what="it", reason="connection refused", hint="check\nthe address")
+    look = "kubectl argo rollouts get rollout checkout -n shop"
+    assert unread(other, cause) == ("# check ⏎ the address", look)
+    assert unread(other) == ("kubectl cluster-info", look)
+
+
+def test_an_unread_rollout_with_pods_offers_both_ways():
+    """The caller named the sides: there is evidence to be satisfied by."""
+    assert any("promote" in step for step in unread(pods=("c-1",)))
 
 
 @pytest.mark.parametrize(

@@ -140,9 +140,12 @@ class Search:
         """Return the plan for a target that could not be read: what the caller said, and why there is no more."""
         target = self.target
         what = f"{target.kind.value}/{target.name}, and who its sides are"
+        cause = f": {error.reason}" if error else ""
         return Plan(
             name=text_of(controller(self.run), "name") or target.name,
-            progress=Progress(strategy="", situation="unknown", obstacle="the state of the rollout could not be read"),
+            progress=Progress(
+                strategy="", situation="unknown", obstacle=f"the state of the rollout could not be read{cause}"
+            ),
             hashes=Pair(stable=target.hashes.stable, canary=target.hashes.canary or label(self.run, HASH)),
             gaps=(error.gap(SourceKind.KUBERNETES, what),) if error else (),
         )

@@ -143,7 +143,13 @@ def unreached(error: BaseException) -> ApiError:
             "check the address in the kubeconfig and the DNS of this machine",
             True,
         ),
-        ((http.NewConnectionError, ConnectionRefusedError), "no connection to the API server", firewall, True),
+        (
+            (ConnectionRefusedError,),
+            "no connection to the API server: connection refused",
+            "check the address in the kubeconfig, and that the API server runs",
+            True,
+        ),
+        ((http.NewConnectionError,), "no connection to the API server", firewall, True),
         ((http.ConnectTimeoutError,), "the API server does not answer", firewall, True),
         (
             (http.TimeoutError, TimeoutError),

@@ -45,7 +45,9 @@ def choose(
     if not known:
         begun = min((time for time in started if time is not None), default=least)
         start = max(least, min(begun, end - LEAST))
-        basis = "no canary pod has been ready yet: all since the first of them started, no warm-up left out"
+        basis = "no canary pod is known: as much as was asked for"
+        if ready:
+            basis = "no canary pod has been ready yet: all since the first of them started, no warm-up left out"
         return Chosen(window=_window(start, end, least), basis=_told(basis, start, end))
     since, reason = max(known), "its youngest pod became ready"
     if floor is not None and floor.since > since:

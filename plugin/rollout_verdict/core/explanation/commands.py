@@ -6,6 +6,7 @@ from shlex import quote as shell_quote
 
 from rollout_verdict.core.comparison import Comparison, LogChange, LogOutcome, PodFact
 from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.quote import visible
 from rollout_verdict.core.values import Decision, Severity, Side, Verdict
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # RFC 1123 subdomain: what the API server accepts
@@ -27,6 +28,8 @@ def _steps(evidence: Evidence, comparison: Comparison, verdict: Verdict) -> Iter
     # without its namespace the name is a guess, too: nothing is promoted or aborted by a guess
     name = evidence.rollout.name if scope and _NAME.fullmatch(evidence.rollout.name) else ""
     facts = [f for f in comparison.pods.facts if f.side is Side.CANARY] if comparison.pods else []
+    unread = _unread(evidence, verdict)
+    yield from unread
     if verdict.decision is not Decision.PROMOTE:
         yield from _about_pods(facts, scope)
         yield from _about_logs(evidence, comparison, scope)
@@ -35,9 +38,18 @@ def _steps(evidence: Evidence, comparison: Comparison, verdict: Verdict) -> Iter
         yield f"kubectl argo rollouts get rollout {name}{scope}{watch}"
         if verdict.decision is Decision.ROLLBACK:
             yield f"kubectl argo rollouts abort {name}{scope}   # if the rollout has not been aborted already"
-        if verdict.decision is Decision.INCONCLUSIVE:
+        if verdict.decision is Decision.INCONCLUSIVE and not unread:
             yield f"kubectl argo rollouts promote {name}{scope}   # go on, once you are satisfied"
             yield f"kubectl argo rollouts abort {name}{scope}   # or go back to stable"
+
+
+def _unread(evidence: Evidence, verdict: Verdict) -> tuple[str, ...]:
+    """Return what to do first where neither the rollout nor a pod of the canary could be read: mend that."""
+    progress = evidence.progress
+    if progress is None or progress.situation != "unknown" or evidence.pods.canary:
+        return ()
+    hints = (gap.hint for gap in verdict.gaps if gap.hint and progress.obstacle.endswith(gap.reason))
+    return tuple(f"# {visible(hint)}" for hint in hints)[:1] or ("kubectl cluster-info",)
 
 
 def _about_pods(facts: list[PodFact], scope: str) -> Iterator[str]:
