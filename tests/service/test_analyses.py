@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from dataclasses import replace
 
 import pytest
 
@@ -69,10 +70,10 @@ def test_a_bundle_is_uploaded_by_a_form(client):
         ({"files": {"other": ("a", b"")}}, 422, "'bundle'"),
         ({"content": b"no form", "headers": {"content-type": "multipart/form-data"}}, 400, "form"),
         ({"content": b"no form", "headers": {"content-type": "multipart/form-data; boundary=x"}}, 400, "form"),
-        ({"content": b"x", "headers": {"content-type": "text/plain"}}, 415, "application/gzip"),
-        ({"content": b"x"}, 415, "application/gzip"),
+        ({"content": b"x", "headers": {"content-type": "text/plain"}}, 415, "Content-Type: expected"),
+        ({"content": b"x"}, 415, "Content-Type: expected"),
         ({"content": b"{", "headers": {"content-type": "application/json"}}, 400, "not JSON"),
-        ({"json": {"namespace": "shop"}}, 422, "name"),
+        ({"json": {"namespace": "shop"}}, 422, "name is missing"),
         ({"json": {"namespace": "shop", "name": "../x"}}, 422, "name"),
         ({"json": {"namespace": "shop", "name": "x", "colour": 1}}, 422, "unknown key: colour"),
         ({"json": {"namespace": "shop", "name": "x", "config": {"namespace": "other"}}}, 422, "config.namespace"),
@@ -96,6 +97,7 @@ def test_who_is_bound_to_namespaces_names_one_for_an_upload(client):
     for query, status in (({}, 403), ({"namespace": "elsewhere"}, 403), ({"namespace": "shop"}, 201)):
         answer = client.post(PATH, content=content, headers={**GZIP, **bearer("shop")}, params=query)
         assert answer.status_code == status
+        assert query or "?namespace=" in answer.json()["message"]
 
 
 def test_the_same_key_starts_once_for_the_same_caller(client):
@@ -199,6 +201,16 @@ def test_a_key_that_is_not_known_is_told_in_the_answer(client):
     assert client.get(PATH).json()["analyses"][0]["warnings"] == said
     assert client.post(f"{PATH}/{made['id']}/replay", json=wrong).json()["warnings"] == said
     assert client.post(f"{PATH}/{made['id']}/replay", json={}).json()["warnings"] == []
+
+
+def test_a_model_that_cannot_be_asked_is_no_replay(client, services):
+    """Without a key the rules would judge, and whoever named a model would take it for the model's verdict."""
+    made = start(client)
+    unasked = make_client(replace(services, about=replace(services.about, model="")))
+    for body in ({"model": "gemini-x"}, {"config": {"model": "gemini-x"}}):
+        answer = unasked.post(f"{PATH}/{made}/replay", json=body)
+        assert (answer.status_code, "set GEMINI_API_KEY" in answer.json()["message"]) == (422, True)
+    assert unasked.post(f"{PATH}/{made}/replay", json={}).status_code == 201
 
 
 # Documents

@@ -87,7 +87,11 @@ def by_replay(wanted: Replay, of: Analysis, principal: Principal, services: Serv
     if of.phase is not Phase.DONE:
         raise ConflictError("the analysis is not done: there is no evidence to judge again")
     given = {**wanted.config, **({"model": wanted.model} if wanted.model else {})}
-    _, kept, warnings = checked(given, services.settings)
+    configuration, kept, warnings = checked(given, services.settings)
+    if configuration.model and not services.about.model:
+        raise UnusableError(
+            "model: the service has no API key to ask it with; leave it out, or have its operator set GEMINI_API_KEY"
+        )
     return Request(
         id=new_id(principal, key),
         namespace=of.request.namespace,
@@ -192,7 +196,7 @@ def router(services: Services) -> APIRouter:
             analysis_id = new_id(principal, idempotency_key)
             request = await uploads.request(http, principal, named, analysis_id)
         else:
-            raise MediaTypeError("expected application/json, application/gzip or multipart/form-data")
+            raise MediaTypeError("Content-Type: expected application/json, application/gzip or multipart/form-data")
         analysis, new = await run_in_threadpool(begin, services, request, principal)
         response.status_code = 201 if new else 200
         return analysis_out(analysis)

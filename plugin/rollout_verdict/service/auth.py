@@ -47,6 +47,8 @@ class Principal:
 
     def demand_namespace(self, namespace: str) -> None:
         """Raise ForbiddenError unless that namespace is among theirs."""
+        if not self.sees(namespace) and not namespace:
+            raise ForbiddenError(f"{self.name} is bound to namespaces: name one of them, for an upload by ?namespace=")
         if not self.sees(namespace):
             raise ForbiddenError(f"{self.name} has no access to namespace {namespace[:63]!r}")
 

@@ -14,6 +14,8 @@ def told(error: RequestValidationError) -> str:
         return "the body is not JSON"
     if kind == "missing" and not where:
         return "the request needs a body"
+    if kind == "missing":
+        return f"{'.'.join(where)} is missing"[:_LONGEST]
     if kind == "extra_forbidden":
         return f"unknown key: {'.'.join(where)}"[:_LONGEST]
     line = f"{'.'.join(where)}: {message}" if where else message
