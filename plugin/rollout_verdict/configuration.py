@@ -268,7 +268,7 @@ class Configuration(_Model):
     value_format: ValueFormat = ValueFormat.JSON
     """json: {"verdict","score","confidence"}. number: the confidence of a promotion as a fraction, else 0."""
     notify: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
-    """Names of channels that hear of the verdict."""
+    """Names of channels that hear of the verdict: accepted, but this version has no channel yet."""
     strict: Annotated[bool, Field(strict=True)] = False
     """Whether an unknown key is an error rather than a warning."""
     bundle: Text = ""
