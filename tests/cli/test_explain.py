@@ -146,6 +146,16 @@ def test_a_kubeconfig_that_is_not_there_is_wrong_usage(run, tmp_path):
     assert "is no file: name one that exists" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("content", "told"), [("a: [", "it is not YAML"), ("hello", "cannot be read"), ("", "is empty")]
+)
+def test_a_kubeconfig_that_is_broken_is_told_in_a_line(run, tmp_path, content, told):
+    """Without a namespace the file is read for that as well, before the connection."""
+    (tmp_path / "config").write_text(content)
+    ran = run("explain", "checkout", "--kubeconfig", tmp_path / "config")
+    assert (ran.code, told in ran.err.splitlines()[-1]) == (2, True)
+
+
 @pytest.mark.parametrize("option", ["--window", "--deadline", "--request-timeout", "--interval"])
 def test_durations_are_checked(run, option):
     """A number without a unit is refused by the option's name."""

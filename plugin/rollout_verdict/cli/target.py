@@ -55,10 +55,11 @@ def namespace_of(kubeconfig: str, context: str) -> str:
 
 def contexts(kubeconfig: str) -> tuple[dict[str, dict[str, Any]], str]:
     """Return the contexts of a kubeconfig by name, and the current one's name; nothing of an unreadable file."""
+    import yaml  # type: ignore[import-untyped]  # it has no types of its own
     from kubernetes.config import ConfigException, list_kube_config_contexts
 
     try:
         found, active = list_kube_config_contexts(kubeconfig or None)  # type: ignore[no-untyped-call]  # it has no types
-    except (ConfigException, OSError, TypeError, ValueError):
+    except (ConfigException, OSError, TypeError, ValueError, AttributeError, yaml.YAMLError):
         return {}, ""
     return {str(one["name"]): dict(one.get("context") or {}) for one in found}, str((active or {}).get("name", ""))

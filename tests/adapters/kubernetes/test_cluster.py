@@ -83,6 +83,16 @@ def test_outside_a_pod_the_users_kubeconfig_is_used(stub, tmp_path, monkeypatch)
     assert pods_of(connect(context="stub"))[0] == 2
 
 
+def test_without_any_kubeconfig_the_path_that_was_tried_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(ConnectionSettingsError, match=r"^no kubeconfig found at .*/none, and this is no pod"):
+        connect()
+    monkeypatch.delenv("KUBECONFIG")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConnectionSettingsError, match=r"^no kubeconfig found at ~/\.kube/config, "):
+        connect()
+
+
 def test_an_exec_plugin_is_run_for_its_token(stub, tmp_path):
     script = tmp_path / "login"
     credential = (
@@ -116,7 +126,9 @@ def test_an_exec_plugin_that_fails_is_told(stub, tmp_path):
     ("content", "context", "told"),
     [
         (None, "", "is no file: name one that exists"),
-        ("clusters: [", "", "no connection to a cluster by kubeconfig"),
+        ("clusters: [", "", "no connection to a cluster by kubeconfig .*: it is not YAML; try kubectl config view$"),
+        ("hello", "", "kubeconfig .*: it cannot be read"),
+        ("", "", "kubeconfig .*file is empty; try"),
         ("[]", "", "no connection to a cluster by kubeconfig"),
         ("{}", "", "no connection to a cluster by kubeconfig"),
         ("good", "elsewhere", "context elsewhere"),

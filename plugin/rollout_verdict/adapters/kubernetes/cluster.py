@@ -89,6 +89,7 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
     Exec plugins run as kubectl runs them.
     """
     import urllib3
+    import yaml  # type: ignore[import-untyped]  # it has no types of its own
     from kubernetes.client import ApiClient, Configuration
     from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 
@@ -98,6 +99,7 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
     configuration.connection_pool_maxsize = IDLE_CONNECTIONS
     if kubeconfig and not Path(kubeconfig).is_file():
         raise ConnectionSettingsError(f"kubeconfig {kubeconfig} is no file: name one that exists")
+    paths = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
         if not (kubeconfig or context):
             try:
@@ -105,20 +107,38 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
                 return ApiClient(configuration)
             except ConfigException:
                 pass  # not in a pod
+        _found(paths)
         load_kube_config(  # type: ignore[no-untyped-call] # has no types
             config_file=kubeconfig or os.environ.get("KUBECONFIG") or None,  # the library reads it when imported only
             context=context or None,
             client_configuration=configuration,
             persist_config=False,
         )
+    except yaml.YAMLError:  # its text quotes the file, which holds keys
+        raise ConnectionSettingsError(
+            f"no connection to a cluster by kubeconfig {paths}: it is not YAML; try kubectl config view"
+        ) from None
+    except ConnectionSettingsError:
+        raise
     except Exception as error:  # noqa: BLE001 -- the library reads YAML, files and plugins, and guards none of them
-        where = f"kubeconfig {kubeconfig}" if kubeconfig else "the kubeconfig (KUBECONFIG, or ~/.kube/config)"
         named = f", context {context}" if context else ""
         # A parser's text quotes the file, which holds keys.
-        why = Redactor().text(one_line(str(error))) if isinstance(error, ConfigException) else type(error).__name__
+        why = (
+            Redactor().text(one_line(str(error)))
+            if isinstance(error, ConfigException)
+            else f"it cannot be read ({type(error).__name__})"
+        )
         raise ConnectionSettingsError(
-            f"no connection to a cluster by {where}{named}: {why}; try kubectl config get-contexts"
+            f"no connection to a cluster by kubeconfig {paths}{named}: {why.rstrip('.')}; "
+            "try kubectl config get-contexts"
         ) from None
     if not configuration.verify_ssl:  # as the kubeconfig has it; kubectl does not warn at every request either
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return ApiClient(configuration)
+
+
+def _found(paths: str) -> None:
+    if not any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path):
+        raise ConnectionSettingsError(
+            f"no kubeconfig found at {paths}, and this is no pod: name one by --kubeconfig or KUBECONFIG"
+        )
