@@ -381,6 +381,7 @@ def test_a_token_that_cannot_be_had(retryable, reason, tries):
     with model("citing", api_key="", project="shop-1", credentials=Broken()) as (fake, judging):
         gap, usage = opinion_of(judging)
     assert gap.reason.startswith(reason)
+    assert gap.hint.startswith("check that this machine reaches" if retryable else "check the credentials")
     assert (fake.journal, usage.attempts) == ([], tries)
 
 

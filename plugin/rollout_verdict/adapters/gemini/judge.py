@@ -274,6 +274,8 @@ _HINTS = {
     Kind.QUOTA_SPENT: "raise the quota or wait until tomorrow",
     Kind.REDIRECTED: "check the base URL; redirects are not followed, since the key would go along",
     Kind.MISSING_CLIENT: "install google-genai, or use mode rules",
+    Kind.NETWORK: "check that this machine reaches the model's address (network policy, proxy, base URL)",
+    Kind.TIMED_OUT: "raise ROLLOUT_VERDICT_ATTEMPT_TIMEOUT if it goes on, and check the way to the model's address",
     Kind.OVER_BUDGET: "raise the measurement's token budget or the number of attempts",
 }
 
