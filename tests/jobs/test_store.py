@@ -104,6 +104,14 @@ def test_places_among_those_who_ask(store):
     assert turn(store, "d/0", limits, NOW + 60)
 
 
+def test_the_first_answer_stays(store):
+    """A replica that was taken for dead comes late: what it bought again must not replace what may have decided."""
+    assert turn(store, "a/0", Limits(calls=2, calls_a_minute=None))
+    store.keep_answer("a/0", SAID, NOW + 1)
+    store.keep_answer("a/0", SILENT, NOW + 2)
+    assert store.answer("a/0") == SAID
+
+
 def test_no_more_than_the_limit_get_a_place_however_many_rush(store):
     """Counting and taking are one."""
     got = []

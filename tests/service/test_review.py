@@ -62,6 +62,14 @@ def test_an_answer_is_remembered_for_a_minute(reviewer, cluster):
     assert reviewer.review(JWT) is None
 
 
+def test_a_token_that_was_good_is_remembered_as_such_however_long(reviewer):
+    assert not reviewer.remembers(JWT)
+    assert reviewer.review(JWT) == "argo/rollouts"
+    assert reviewer.review("un.known.token") is None
+    reviewer._monotonic.now = REMEMBERED_S + 1
+    assert (reviewer.remembers(JWT), reviewer.remembers("un.known.token")) == (True, False)
+
+
 def test_no_more_is_remembered_than_there_is_room_for(reviewer):
     reviewer._asked = lambda token: "argo/rollouts"
     for number in range(MOST_REMEMBERED + 5):
@@ -151,6 +159,14 @@ def client(tmp_path, reviewer):
 
 def ask(client, token, method="GET", **options):
     return client.request(method, "/v1/about", headers={"authorization": f"Bearer {token}"}, **options)
+
+
+def test_wrong_tokens_from_the_same_address_lock_no_service_account_out(client, reviewer):
+    assert ask(client, JWT).status_code == 200
+    assert [ask(client, f"wrong{number}").status_code for number in range(4)] == [401, 401, 401, 429]
+    reviewer._monotonic.now = REMEMBERED_S + 1
+    assert ask(client, JWT).status_code == 200
+    assert ask(client, "not.seen.before").status_code == 429
 
 
 def test_a_service_account_that_is_listed_is_let_in(client):

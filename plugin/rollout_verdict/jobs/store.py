@@ -389,11 +389,11 @@ class Store:
             )
 
     def keep_answer(self, call: str, answer: Judgement, now: float) -> None:
-        """Keep an answer that was paid for, and give the place free."""
+        """Keep an answer that was paid for, and give the place free. The first one stays: it may have decided."""
         with self._engine.begin() as connection:
             connection.execute(
                 sa.update(ANSWERS)
-                .where(ANSWERS.c.id == call)
+                .where(ANSWERS.c.id == call, ANSWERS.c.answered.is_(None))
                 .values(
                     answered=now,
                     usable=isinstance(answer.opinion, Opinion),

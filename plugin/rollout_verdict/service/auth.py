@@ -63,6 +63,10 @@ class Reviewer(Protocol):
         """
         ...
 
+    def remembers(self, token: str) -> bool:
+        """Whether the token was a service account's when it was last asked about."""
+        ...
+
 
 class Authenticator:
     """Tells callers from what they show. Safe to use from many threads."""
@@ -108,12 +112,16 @@ class Authenticator:
         raise UnauthenticatedError(SHOW_TOKEN)
 
     def by_token(self, token: str, address: str) -> Principal:
-        """Return whose token it is. ``address`` is where it came from: too many wrong ones are not looked at."""
+        """Return whose token it is. ``address`` is where it came from: too many wrong ones are not looked at.
+
+        A token that was good before is: others behind the same address could lock its owner out otherwise.
+        """
         grants = self._grants()
         grant = grants.tokens.get(digest_of(token)) if token else None
         if grant is not None and self._valid(grant):
             return _principal(grant)
-        if self._rates.exceeded(Kind.FAILURE, address):
+        known = self._reviewer is not None and self._reviewer.remembers(token)
+        if not known and self._rates.exceeded(Kind.FAILURE, address):
             raise TooManyError("too many tokens that are not valid; wait a minute")
         if grant is None and self._reviewer is not None and grants.accounts and token.count(".") == 2:
             account = self._reviewer.review(token)

@@ -64,6 +64,12 @@ class TokenReviewer:
                 self._known.popitem(last=False)
         return account
 
+    def remembers(self, token: str) -> bool:
+        """Whether the token was a service account's when it was last asked about, however long ago."""
+        with self._lock:
+            account, _ = self._known.get(digest_of(token), (None, 0.0))
+        return account is not None
+
     def close(self) -> None:
         """End the connections."""
         self._client.close()
