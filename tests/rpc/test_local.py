@@ -114,7 +114,7 @@ def test_without_a_way_to_a_cluster_the_error_says_what_to_do(monkeypatch, tmp_p
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     state = final(measurer(), live_job({}))
     assert isinstance(state, Broken)
-    assert "no connection to a cluster" in state.reason
+    assert "no kubeconfig found at" in state.reason
 
 
 def test_an_engine_that_breaks_is_an_error(monkeypatch):
