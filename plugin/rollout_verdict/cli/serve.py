@@ -97,6 +97,7 @@ def _bound(door: Door) -> Iterator[list[socket.socket]]:
                 if family == socket.AF_INET6:
                     one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 one.bind(address)
+                one.listen()  # from here on what we say is so: who connects waits until the server takes over
                 sockets.append(one)
         except OSError as error:
             raise InputError(

@@ -54,7 +54,7 @@ def serving(tmp_path, **more):
             said.append(lines.get(timeout=STARTS_S))
             assert said[-1], said
             found = found or LINK.search(said[-1])
-            running = running or "Uvicorn running" in said[-1]
+            running = running or "listening on http" in said[-1]
         yield found[0]
     finally:
         process.terminate()
