@@ -215,7 +215,7 @@ def test_an_error_of_the_node_in_the_place_of_a_log_is_no_log(world, monkeypatch
     )
     logs, gaps, _ = world.logs(sides)
     assert logs.pods.canary[0].events == 0
-    assert "could not read the log" in gaps[0].reason
+    assert any("could not read the log" in gap.reason for gap in gaps), gaps
 
 
 def test_a_line_without_an_end_is_passed_on_in_pieces_that_stay_bounded(world):
