@@ -168,7 +168,7 @@ def test_what_is_not_read_at_the_deadline_is_told(served):
     scenarios.canary(world.cluster, world.place)
     sides = world.find()
     world.cluster.faults.append(Fault(resource="pods/log", name=f"*{STABLE.hash}*", share=0.0, then="hang"))
-    logs, gaps, _ = world.logs(sides, deadline_s=1.0)
+    logs, gaps, _ = world.logs(sides, deadline_s=3.0)
     assert partials(logs.pods.canary) == {}
     assert len(partials(logs.pods.stable)) == 3
     assert {gap.side for gap in gaps} == {Side.STABLE}
