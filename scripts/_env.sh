@@ -37,7 +37,7 @@ need_lock() { # need_lock FOLDER LOCKFILE: FOLDER is a virtual environment that 
     cmp -s "$2" "$stamp" && return
     [ -x "$1/bin/python" ] || make_venv "$1"
     echo "installing the locked packages of $2 (first time only) ..." >&2
-    "$1/bin/python" -m pip install -q --require-hashes -r "$2"
+    "$1/bin/python" -m pip install -q --no-deps --require-hashes -r "$2"
     # the checkout itself, as an editable installation would have it, but without a build
     site=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     echo "$ROOT/plugin" >"$site/rollout_verdict.pth"

@@ -324,6 +324,8 @@ class InvalidConfigurationError(Exception):
 
 
 KEYS: Mapping[str, str] = {to_camel(name): name for name in Configuration.model_fields}
+# What means something to the plugin alone: its own address of the service, and a path on its disk.
+PLUGIN_ONLY = frozenset({"agentUrl", "bundle"})
 # Keys whose values may be secrets are never shown, and neither is a long text.
 _NEVER_SHOWN = frozenset({"agentUrl", "githubUrl", "extraPrompt", "prometheus", "bundle"})
 _SHOWN = 40

@@ -31,9 +31,8 @@ class Target:
 
     ``selectors`` are Kubernetes label selectors that name the pods of a side outright, "" for "find out".
     ``hashes`` are the ``rollouts-pod-template-hash`` values that the caller was told (an AnalysisRun's arguments):
-    when the rollout has moved on since, they say which canary was meant. ``pods_namespace`` is where ``selectors``
-    look, "" for ``namespace``; it may be another one, so whoever asks must be allowed to read there, too. ``run`` is
-    the AnalysisRun that asks about a Rollout: it tells since when the canary has had traffic.
+    when the rollout has moved on since, they say which canary was meant. ``run`` is the AnalysisRun that asks about a
+    Rollout: it tells since when the canary has had traffic.
     """
 
     kind: TargetKind
@@ -41,7 +40,6 @@ class Target:
     name: str
     selectors: Pair[str] = UNSAID
     hashes: Pair[str] = UNSAID
-    pods_namespace: str = ""
     run: str = ""
 
 

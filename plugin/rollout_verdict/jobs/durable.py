@@ -13,7 +13,13 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSClient
 
 from rollout_verdict.adapters.bundle import BundleError, Limits, packed_bundle, read_bundle
-from rollout_verdict.configuration import KEYS, Configuration, InvalidConfigurationError, read_configuration
+from rollout_verdict.configuration import (
+    KEYS,
+    PLUGIN_ONLY,
+    Configuration,
+    InvalidConfigurationError,
+    read_configuration,
+)
 from rollout_verdict.core.canonical import digest
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.result import Result
@@ -35,7 +41,6 @@ WORKFLOW, QUEUE = "analysis", "analyses"
 STEPS = "1"
 MIB = 1 << 20
 UPLOAD = Limits(archive_bytes=1024 * MIB, log_bytes=1024 * MIB)  # unpacked; reduced while it streams
-_LEFT_OUT = frozenset({"agentUrl", "bundle"})  # keys that mean something to the plugin alone
 
 
 class DurableAnalyses:
@@ -248,7 +253,7 @@ def _deadline_s(config: Mapping[str, Any]) -> float:
 def _kept(config: Mapping[str, Any], custom: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """Return what is kept of a configuration: keys that mean something here, and no secret in those that hold text."""
     redactor = Redactor(custom=custom)
-    kept = {key: value for key, value in config.items() if key in KEYS and key not in _LEFT_OUT}
+    kept = {key: value for key, value in config.items() if key in KEYS and key not in PLUGIN_ONLY}
     for key in ("extraPrompt", "githubUrl"):
         if isinstance(kept.get(key), str):
             kept[key] = redactor.text(kept[key])

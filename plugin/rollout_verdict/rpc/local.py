@@ -95,13 +95,14 @@ class LocalMeasurer:
         """Judge what the job names, by the rules. No model is asked: keys belong to the service, not into this pod."""
         from rollout_verdict.adapters.bundle import BundleError
         from rollout_verdict.configuration import InvalidConfigurationError, read_configuration
+        from rollout_verdict.core.redaction.redact import Redactor
         from rollout_verdict.core.target import TargetError
         from rollout_verdict.settings import SettingsError, read_settings
 
         try:
             configuration, warnings = read_configuration(job.config)
             settings = read_settings(os.environ)
-            redactor = _redactor(settings.redact)
+            redactor = Redactor(custom=settings.redact)
             if problem := _needs_more(job, configuration):
                 return Broken(reason=problem)
             evidence = self._evidence(job, configuration, settings)
@@ -158,16 +159,6 @@ def _needs_more(job: Job, configuration: "Configuration") -> str:
         # This process reads with the controller's rights: who may write a template here may not read logs elsewhere.
         return f"namespace is not the AnalysisRun's ({job.namespace}), and --local reads no other: use the service"
     return ""
-
-
-def _redactor(custom: tuple[tuple[str, str], ...]) -> "Redactor":
-    from rollout_verdict.core.redaction.redact import Redactor
-    from rollout_verdict.settings import SettingsError
-
-    try:
-        return Redactor(custom=custom)
-    except ValueError as error:
-        raise SettingsError(f"ROLLOUT_VERDICT_REDACT: {error}") from None
 
 
 def _judged(

@@ -107,9 +107,6 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-_LOGOUT = {303: {"description": "Logged out."}, 403: statuses()[403]}
-
-
 def _page(message: str, status: int = 200) -> Response:
     role = ' role="alert"' if status != 200 else ""
     page = _FORM.format(message=escape(message), role=role)

@@ -6,6 +6,7 @@ from typing import Any
 from rollout_verdict.adapters.prometheus.options import AddressError, permitted
 from rollout_verdict.configuration import (
     KEYS,
+    PLUGIN_ONLY,
     Configuration,
     InvalidConfigurationError,
     read_configuration,
@@ -13,9 +14,6 @@ from rollout_verdict.configuration import (
 from rollout_verdict.service.auth import Principal
 from rollout_verdict.service.problems import UnusableError
 from rollout_verdict.service.settings import ServiceSettings
-
-# For whom they are meant is not the service: the plugin's own address of it, and a path on the plugin's disk.
-_NOT_KEPT = ("agentUrl", "bundle")
 
 
 def checked(
@@ -37,7 +35,7 @@ def checked(
                 "prometheus.address is not among the addresses the service may ask: leave it out to use the service's "
                 "own, or have its operator add it to ROLLOUT_VERDICT_PROMETHEUS_ALLOWED"
             ) from None
-    kept = {key: value for key, value in config.items() if key in KEYS and key not in _NOT_KEPT and value is not None}
+    kept = {key: value for key, value in config.items() if key in KEYS and key not in PLUGIN_ONLY and value is not None}
     return configuration, kept, warnings
 
 

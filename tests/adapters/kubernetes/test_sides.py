@@ -300,15 +300,6 @@ def test_a_pod_that_both_selectors_name_counts_as_canary(world):
     assert any(gap.what == "two sides apart" for gap in sides.gaps)
 
 
-def test_selectors_may_look_in_another_namespace(world):
-    scenarios.canary(world.cluster, replace(world.place, namespace="elsewhere"))
-    scenarios.canary(world.cluster, world.place)
-    named = Pair(stable=f"rollouts-pod-template-hash={STABLE.hash}", canary=f"rollouts-pod-template-hash={CANARY.hash}")
-    sides = world.find(selectors=named, pods_namespace="elsewhere")
-    assert (sides.namespace, counts(sides)) == ("elsewhere", (3, 2))
-    assert {entry.namespace for entry in world.cluster.asked("pods")} == {"elsewhere"}
-
-
 def test_pods_of_another_workload_with_the_same_hash_are_left_out(world):
     scenarios.canary(world.cluster, world.place)
     scenarios.canary(world.cluster, replace(world.place, app="basket"))

@@ -21,7 +21,7 @@ from rollout_verdict.adapters.kubernetes.search import Search
 from rollout_verdict.adapters.kubernetes.trouble import Access, ApiError, Resource
 from rollout_verdict.adapters.kubernetes.window import Chosen, choose
 from rollout_verdict.core.evidence import Progress, TemplateDiff
-from rollout_verdict.core.target import UNSAID, Gathering, Scope, Sides, Target
+from rollout_verdict.core.target import Gathering, Scope, Sides, Target
 from rollout_verdict.core.values import Gap, Pair, RolloutRef, Side, SourceKind
 
 PODS = Resource(plural="pods")
@@ -60,7 +60,7 @@ def find_sides(api: Api, target: Target, gathering: Gathering, *, end: float) ->
             target_groups=plan.target_groups,
         ),
         progress=_progress(plan, chosen),
-        namespace=_namespace(target),
+        namespace=target.namespace,
         states=states,
         diff=diff,
         gaps=(
@@ -75,13 +75,9 @@ def find_sides(api: Api, target: Target, gathering: Gathering, *, end: float) ->
     )
 
 
-def _namespace(target: Target) -> str:
-    return (target.pods_namespace if target.selectors != UNSAID else "") or target.namespace
-
-
 def _pods(search: Search, plan: Plan, side: Side) -> tuple[list[Document], list[Gap]]:
     """Return the pods of a side, and why there are none or not all."""
-    hash_, chosen, namespace = plan.hashes.of(side), plan.selectors.of(side), _namespace(search.target)
+    hash_, chosen, namespace = plan.hashes.of(side), plan.selectors.of(side), search.target.namespace
     selector = chosen or (f"{plan.hash_label}={hash_}" if hash_ else "")
     if not selector:
         return [], []  # the plan has said why
