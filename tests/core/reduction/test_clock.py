@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from rollout_verdict.core.reduction import clock as module
+from rollout_verdict.core.reduction.block import Run
 from rollout_verdict.core.reduction.clock import Clock, fixed, instant
 from rollout_verdict.core.values import Window
 
@@ -31,8 +32,12 @@ def test_fixed():
     assert fixed(b"e", STAMP) == STAMP + b" e"
 
 
+def runs(*stamps: bytes) -> list[Run]:
+    return [Run(stamp[:19], index, index + 1) for index, stamp in enumerate(stamps)]
+
+
 def noted(clock: Clock, *stamps: bytes) -> None:
-    clock.note([stamp[:19] for stamp in stamps], stamps.__getitem__)
+    clock.note(runs(*stamps), stamps.__getitem__)
 
 
 def test_first_and_last():
@@ -51,16 +56,16 @@ def test_slots(monkeypatch):
     """Slots are tenths of the window, or seconds; an unknown time has none; what is remembered is bounded."""
     monkeypatch.setattr(module, "_MOST_SECONDS", 1)
     clock = Clock(WINDOW, 10, stamped=True)
-    seconds = [STAMP[:19], b"2026-11-23T10:01:39", b"0000-00-00T00:00:00", b"2026-13-23T10:00:00"]
+    seconds = runs(STAMP, b"2026-11-23T10:01:39", b"0000-00-00T00:00:00", b"2026-13-23T10:00:00")
     assert clock.slots(seconds) == clock.slots(seconds) == [0, 9, None, None]
     clock = Clock(None, 10, stamped=True)
     second = int(START.timestamp()) + 5
-    assert (clock.slots([STAMP[:19]]), clock.slots([STAMP[:19]], 4)) == ([second], [second // 16 * 16])
+    assert (clock.slots(runs(STAMP)), clock.slots(runs(STAMP), 4)) == ([second], [second // 16 * 16])
 
 
 def test_inside_without_a_window():
     """Without a window all lines are inside."""
-    assert Clock(None, 10, stamped=True).inside([STAMP[:19]], [STAMP].__getitem__) is None
+    assert Clock(None, 10, stamped=True).inside(runs(STAMP), [STAMP].__getitem__) is None
 
 
 def test_instant():

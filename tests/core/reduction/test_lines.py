@@ -3,15 +3,11 @@
 import pytest
 
 from rollout_verdict.core.reduction import lines
-from rollout_verdict.core.reduction.block import Block
 from rollout_verdict.core.reduction.lines import LineReader, ReducePolicy
-from rollout_verdict.core.reduction.mask import plain_ids, skeleton
 
 
 def keyed(reader: LineReader, data: bytes) -> tuple[str, str]:
-    bare = plain_ids(data)
-    line = reader.cache.get(skeleton(bare)) or reader.read(skeleton(bare))
-    key = reader.key_of(line, bare)
+    key = reader.line(data).key
     return key.template, key.status
 
 
@@ -26,13 +22,14 @@ def test_one_object_for_one_key():
 
 
 def test_codes_decide_on_the_key():
-    """Lines with one skeleton have as many keys as their codes say, however few are remembered."""
+    """Lines with one skeleton have as many keys as their codes say, and one object for each that differs no more."""
     reader = LineReader(ReducePolicy())
     assert {keyed(reader, b"INFO done status=%d" % code) for code in (200, 204, 503)} == {
         ("done status=<*>", "2xx"),
         ("done status=<*>", "5xx"),
     }
-    assert len(reader.cache) == 1
+    assert reader.line(b"INFO done status=200") is reader.line(b"INFO done status=204")
+    assert reader.scanner.get(b"INFO done status=000\n503") is reader.line(b"INFO done status=503")
 
 
 def test_no_more_variants_than_allowed(monkeypatch: pytest.MonkeyPatch):
@@ -45,7 +42,7 @@ def test_no_more_variants_than_allowed(monkeypatch: pytest.MonkeyPatch):
         "errno:3",
         "errno:3",
     ]
-    assert len(reader.cache[b"errno 0"].variants) == 2
+    assert [reader.scanner.get(b"errno 0\n%d" % code) is not None for code in (1, 2, 3)] == [True, True, False]
 
 
 def test_no_more_traces_than_allowed(monkeypatch: pytest.MonkeyPatch):
@@ -56,16 +53,6 @@ def test_no_more_traces_than_allowed(monkeypatch: pytest.MonkeyPatch):
     frames = [reader.read(b"\tat a.B.c(D.java:0)"), reader.read(b"\tat a.B.d(D.java:0)")]
     told = [reader.event_key([opener, frame], opener.key).template for frame in (*frames, *frames) if opener.key]
     assert told == ["a.BError at a.B.c", "a.BError at a.B.d"] * 2
-
-
-def test_long_numbers_have_their_own_name():
-    """A line with a number too long to tell from an identifier is found by its own skeleton next time."""
-    reader = LineReader(ReducePolicy())
-    block = Block(b"INFO at 1700000000000\nINFO at 1a2b3c4d\nINFO at 1700000000000 status=200", stamped=False)
-    reader.find(block)
-    assert set(reader.cache) == {b"INFO at 0000000", b"INFO at 0000000000000", b"INFO at 0000000 status=000"}
-    assert block.read[0] is block.read[1]
-    assert block.bare == {2: b"INFO at 0000000 status=200"}
 
 
 def test_one_head_for_one_shape():
@@ -90,4 +77,5 @@ def test_what_is_remembered_is_bounded():
     reader = LineReader(ReducePolicy(cache=2_000))
     for index in range(50):
         reader.read(b"INFO " + b"a" * index)
-    assert 0 < len(reader.cache) < 5
+        reader.line(b"errno %d" % index)
+    assert 0 < reader.scanner.size < 3_000

@@ -14,17 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout_verdict.core.evidence import Level, LogEvidence, LogKind
+from rollout_verdict.core.reduction import lines
 from rollout_verdict.core.reduction.reduce import LogReducer, ReducePolicy, reduce_logs
 from rollout_verdict.core.values import Pair, Side, Window
+from tests.core.reduction.scanners import scanner
 
 File = tuple[Side, str, str, Iterable[bytes]]
 Factory = Callable[..., LogReducer]
 
 
-@pytest.fixture(params=[LogReducer])
-def factory(request: pytest.FixtureRequest) -> Factory:
-    """Every implementation of the reducer: each must pass every test here."""
-    return request.param
+@pytest.fixture(params=["python", "compiled"])
+def factory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Factory:
+    """Every implementation of the hot pass: each must pass every test here."""
+    monkeypatch.setattr(lines, "_scanner", scanner(request.param))
+    return LogReducer
 
 
 def reduced(factory: Factory, *files: File, policy=None, window=None, timestamps=None) -> LogEvidence:
@@ -136,7 +139,7 @@ class TestCounts:
 
     def test_three_samples_where_it_matters(self, factory):
         """Up to three samples at WARN or above, one below; always the first ones, at most of the size allowed."""
-        lines = b"".join(b"WARN slow %d\nINFO fine %d\n" % (n, n) for n in range(9))
+        lines = b"".join(b"WARN slow %d\nINFO fine %d\n" % (n, n) for n in range(12))
         evidence = canary(factory, lines, policy=ReducePolicy(max_sample=7))
         texts = {p.template: [s.text for s in p.samples.canary] for p in evidence.patterns}
         assert texts == {"slow <*>": ["WARN sl"] * 3, "fine <*>": ["INFO fi"]}
@@ -278,15 +281,15 @@ class TestPods:
         assert evidence.patterns[0].counts == Pair(stable=(0,), canary=(1,))
 
     def test_why_a_log_is_partial(self, factory):
-        """What stopped the reading is said once for each reason, and closing twice is harmless."""
+        """What stopped the reading is said once for each reason, and what it cut off is left out; closing twice is harmless."""
         reducer = factory()
         for name in ("app", "proxy"):
             stream = reducer.stream(Side.CANARY, "c1", name)
-            stream.feed(b"INFO a")
+            stream.feed(b"INFO a\nERR")
             stream.close("byte limit")
             stream.close()
         [pod] = reducer.finish().pods.canary
-        assert (pod.partial, pod.lines) == ("byte limit", 2)
+        assert (pod.partial, pod.lines, pod.size_bytes) == ("byte limit", 2, 14)
 
 
 def stamped(second: int, text: bytes, nanos: bytes = b"000000000") -> bytes:

@@ -1,20 +1,21 @@
 """Logs of many containers at once, streamed into the reducer while they arrive.
 
-A few threads read, one reduces; between them stands a bounded queue, so that memory does not grow with the logs. Each
-container has a deadline of its own, which counts the time spent waiting for it and not for the reducer; a container
-that hangs costs that and nothing else. Whole lines only: what a cap or a broken connection cut off is left out.
+A few threads read and take turns at the reducer; none reads on before what it has is reduced, so that memory does not
+grow with the logs. Each container has a deadline of its own, which counts the time spent waiting for it and not for the
+reducer; a container that hangs costs that and nothing else.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
-from queue import Empty, Full, Queue
+from queue import Empty, Queue
 
 from rollout_verdict.adapters.kubernetes.client import Api
 from rollout_verdict.adapters.kubernetes.trouble import Access, ApiError, Resource
 from rollout_verdict.core.evidence import ContainerState, LogEvidence, PodState
-from rollout_verdict.core.reduction.reduce import LogReducer
+from rollout_verdict.core.reduction.reduce import LogReducer, LogStream
 from rollout_verdict.core.target import Gathering, Sides
 from rollout_verdict.core.values import Gap, Side, SourceKind, Window
 
@@ -32,8 +33,7 @@ SIDECARS = frozenset(
 )  # fmt: skip
 # What the kubelet writes into an answer that it had begun as a success (kubernetes pkg/kubelet/kuberuntime/logs).
 _NO_LOG = (b"unable to retrieve container logs for ", b"failed to try resolving symlinks in path ")
-_LONGEST_LINE = 262_144  # a line beyond this is passed on in pieces; the reducer cuts it anyway
-_TICK_S = 0.2  # how often a thread that waits for the queue looks whether it is still wanted
+_TICK_S = 0.2  # how often who waits for the threads looks at the clock
 _NAMED = 5  # pods named in a gap; the rest are counted
 
 
@@ -46,7 +46,6 @@ class LogLimits:
     container_s: float = 15.0  # of waiting for one container: a node that is gone costs this
     idle_s: float = 10.0  # between two bytes
     containers: int = 1_000  # of both sides
-    queued: int = 64  # chunks between readers and reducer, 64 KiB each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,35 +142,31 @@ def _restarted(container: ContainerState, window: Window) -> bool:
 
 
 class _Reading:
-    """One reading of many logs: the threads that read, and the queue to the one that reduces."""
+    """One reading of many logs by a few threads, which take turns at the reducer."""
 
     def __init__(self, api: Api, sides: Sides, reads: Sequence[_Read], end: float, limits: LogLimits) -> None:
         self._api, self._sides, self._reads, self._end, self._limits = api, sides, reads, end, limits
-        self._queue: Queue[tuple[_Read, bytes | _End]] = Queue(limits.queued)
-        self._stop = threading.Event()
+        self._ends: Queue[tuple[_Read, _End]] = Queue()  # one for each log
         self._waiting = iter(reads)
-        self._lock = threading.Lock()
+        self._next = threading.Lock()
+        self._turn = threading.Lock()  # at the streams, and at what they share
+        self._stopped = False
 
     def reduce(self, reducer: LogReducer, on_done: Callable[[int, int], None]) -> dict[_Read, _End]:
         """Read all logs into the reducer and return how each ended."""
         total = len(self._reads)
-        for number in range(min(self._limits.streams, total)):
-            threading.Thread(target=self._work, name=f"logs-{number}", daemon=True).start()
         streams = {read: reducer.stream(read.side, read.pod, read.container) for read in self._reads}
+        for number in range(min(self._limits.streams, total)):
+            threading.Thread(target=self._work, args=(streams,), name=f"logs-{number}", daemon=True).start()
         ends: dict[_Read, _End] = {}
         on_done(0, total)
         while len(ends) < total and (left := self._end - self._api.clock()) > 0:
-            try:
-                read, item = self._queue.get(timeout=min(left, _TICK_S))
-            except Empty:
-                continue
-            if isinstance(item, bytes):
-                streams[read].feed(item)
-                continue
-            streams[read].close(partial=item.partial)
-            ends[read] = item
-            on_done(len(ends), total)
-        self._stop.set()
+            with suppress(Empty):
+                read, ended = self._ends.get(timeout=min(left, _TICK_S))
+                ends[read] = ended
+                on_done(len(ends), total)
+        with self._turn:
+            self._stopped = True
         late = ApiError("not read whole before the deadline", "raise deadlines.gather, or make window shorter")
         for read in self._reads:
             if read not in ends:
@@ -179,28 +174,30 @@ class _Reading:
                 streams[read].close(partial=late.reason)
         return ends
 
-    def _work(self) -> None:
-        while not self._stop.is_set():
-            with self._lock:
+    def _work(self, streams: Mapping[_Read, LogStream]) -> None:
+        while True:
+            with self._next:
                 read = next(self._waiting, None)
             if read is None:
                 return
-            self._put(read, self._stream(read))
+            ended = self._stream(read, streams[read])
+            with self._turn:
+                if self._stopped:
+                    return
+                streams[read].close(partial=ended.partial)
+            self._ends.put((read, ended))
 
-    def _put(self, read: _Read, item: bytes | _End) -> bool:
-        """Hand something to the reducer; False when nobody wants it any more."""
-        while not self._stop.is_set():
-            try:
-                self._queue.put((read, item), timeout=_TICK_S)
-            except Full:
-                continue
-            return True
-        return False
+    def _put(self, stream: LogStream, data: bytes) -> bool:
+        """Hand bytes to the reducer; False when nobody wants them any more."""
+        with self._turn:
+            if not self._stopped:
+                stream.feed(data)
+            return not self._stopped
 
-    def _stream(self, read: _Read) -> _End:
+    def _stream(self, read: _Read, stream: LogStream) -> _End:
         """Read one log and say how it ended. Whatever breaks is the end of this one log."""
         try:
-            return self._passed_on(read)
+            return self._passed_on(read, stream)
         except ApiError as error:
             if read.previous and error.status in (400, 404):
                 return _End()  # the kubelet has removed it, as it does in time
@@ -208,8 +205,8 @@ class _Reading:
         except Exception as error:  # noqa: BLE001 -- a thread that dies silently would look like a slow pod
             return _failed(f"reading it broke ({type(error).__name__})", "report this: a reader never breaks")
 
-    def _passed_on(self, read: _Read) -> _End:
-        """Pass the whole lines of one log on. Raises ApiError."""
+    def _passed_on(self, read: _Read, stream: LogStream) -> _End:
+        """Pass one log on. Raises ApiError."""
         limits, clock = self._limits, self._api.clock
         access = Access(resource=LOG, namespace=self._sides.namespace, name=read.pod)
         query = [
@@ -219,28 +216,29 @@ class _Reading:
             ("limitBytes", str(limits.container_bytes)),
             *([("previous", "true")] if read.previous else []),
         ]
-        tail, size, waited = b"", 0, 0.0
+        held, size, waited = b"", 0, 0.0
         asked = clock()
         open_end = min(self._end, asked + limits.container_s)
         opened = self._api.stream(access, query, open_end=open_end, end=self._end, read_s=limits.idle_s)
         with opened as chunks:
             while chunk := next(chunks, b""):
                 waited += clock() - asked
-                data = tail + chunk
-                if size == len(tail) and data.startswith(_NO_LOG):  # nothing was passed on yet: it may come in pieces
-                    return _failed("the node could not read the log of this container", "see the node's kubelet")
                 size += len(chunk)
-                cut = data.rfind(b"\n") + 1 or (len(data) if len(data) > _LONGEST_LINE else 0)
-                tail = data[cut:]
-                if cut and not self._put(read, data[:cut]):
-                    return _End()
+                held += chunk
+                if size == len(held) and held.startswith(_NO_LOG):
+                    return _failed("the node could not read the log of this container", "see the node's kubelet")
+                # Until something was passed on this may be no log, and come in pieces.
+                if size > len(held) or not any(text.startswith(held) for text in _NO_LOG):
+                    if not self._put(stream, held):
+                        return _End()
+                    held = b""
                 if size >= limits.container_bytes:
                     return _End(partial=f"only its first {limits.container_bytes >> 20} MiB in the window were read")
                 if waited > limits.container_s:
                     return _failed(f"reading took more than {limits.container_s:g} s", "see why its node is slow")
                 asked = clock()
-        if tail:
-            self._put(read, tail)
+        if held:
+            self._put(stream, held)
         return _End()
 
 

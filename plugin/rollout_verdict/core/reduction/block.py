@@ -1,89 +1,95 @@
-"""Blocks: some whole lines, kept as the bytes they are and as a list of skeletons."""
+"""Blocks: some whole lines, kept as the bytes they are, and what is known of each."""
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from itertools import accumulate, compress, count, islice, pairwise
-from operator import add, ne
+from collections.abc import Sequence
+from itertools import chain, groupby, pairwise
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
-from rollout_verdict.core.reduction.clock import SHAPE, fixed
-from rollout_verdict.core.reduction.lines import Line
-from rollout_verdict.core.reduction.mask import skeleton
+from rollout_verdict.core.reduction.clock import SHAPE
+
+if TYPE_CHECKING:
+    from rollout_verdict.core.reduction.lines import Line
 
 _STAMP = len(SHAPE)
 _SECOND = len("2006-01-02T15:04:05")
-Tally = dict[int | None, Counter[Line]]  # for each time slot, how often each line stands there
+Tally = defaultdict[int | None, "Counter[Line]"]  # for each time slot, how often each line stands there
+
+
+class Run(NamedTuple):
+    """Lines that follow each other and have the same second; ``stop`` is behind the last one."""
+
+    second: bytes
+    start: int
+    stop: int
 
 
 class Block:
-    """Some whole lines. A line's text is cut out of ``data`` when it is asked for, which is seldom."""
+    """Some whole lines. A line's text is cut out of ``data`` when it is asked for, which is seldom.
 
-    __slots__ = ("_sums", "bare", "data", "gap", "names", "read", "slots")
+    ``starts`` are the places of the texts, and one more; ``changes`` the lines that begin another second, none where
+    lines carry no stamp.
+    """
 
-    def __init__(self, data: bytes, *, stamped: bool, before: bytes = b"") -> None:
-        """``before`` is the stamp of the line before, which lines without one take over."""
-        shapes = skeleton(data)
-        self.gap = 1  # bytes between the texts of two lines
-        if stamped:
-            self.gap += _STAMP
-            names = shapes[_STAMP:].split(b"\n" + SHAPE)
-            if not shapes.startswith(SHAPE) or len(names) <= shapes.count(b"\n"):
-                data = fixed(data, before)
-                names = skeleton(data)[_STAMP:].split(b"\n" + SHAPE)
-        else:
-            names = shapes.split(b"\n")
+    __slots__ = ("_gap", "_starts", "changes", "data", "read", "slots")
+
+    def __init__(self, data: bytes, starts: Sequence[int], read: "list[Line]", changes: list[int]) -> None:
         self.data = data
-        self.names = names  # skeletons of the texts, of the same lengths
-        self._sums: list[int] = []
-        self.read: list[Line] = []
-        self.bare: dict[int, bytes] = {}  # texts without identifiers, where the line was read from that form
-        self.slots: list[int | None] = []  # empty without time stamps
+        self.read = read
+        self.changes = changes
+        self.slots: list[int | None] = []  # of each run, empty without time stamps
+        self._starts = starts
+        self._gap = 1 + _STAMP if changes else 1  # bytes between the texts of two lines
 
-    def sums(self) -> list[int]:
-        """Return where each text begins in ``data``, less ``gap`` for each line before it."""
-        if not self._sums:
-            self._sums = list(accumulate(map(len, self.names), initial=self.gap - 1))
-        return self._sums
+    def size(self, index: int) -> int:
+        """Return the length of a line without its stamp."""
+        return self._starts[index + 1] - self._gap - self._starts[index]
 
     def text(self, index: int) -> bytes:
         """Return a line without its stamp."""
-        start = self.sums()[index] + index * self.gap
-        return self.data[start : start + len(self.names[index])]
-
-    def texts(self, indices: Iterable[int]) -> list[bytes]:
-        """Return lines without their stamps."""
-        data, names, sums, gap = self.data, self.names, self.sums(), self.gap
-        starts = [(index, sums[index] + index * gap) for index in indices]
-        return [data[start : start + len(names[index])] for index, start in starts]
+        return self.data[self._starts[index] : self._starts[index + 1] - self._gap]
 
     def stamp(self, index: int) -> bytes:
         """Return a line's stamp, b"" where lines carry none."""
-        start = self.sums()[index] + index * self.gap
-        return self.data[start - self.gap + 1 : start - 1] if self.gap > 1 else b""
+        start = self._starts[index]
+        return self.data[start - _STAMP : start - 1] if self.changes else b""
+
+    def runs(self) -> list[Run]:
+        """Return the lines by their seconds."""
+        firsts = ((start, stop, self._starts[start] - _STAMP) for start, stop in pairwise(self._bounds()))
+        return [Run(self.data[at : at + _SECOND], start, stop) for start, stop, at in firsts]
 
     def slot(self, index: int) -> int | None:
         """Return a line's time slot."""
-        return self.slots[index] if self.slots else None
+        return self.slots[bisect_right(self.changes, index) - 1] if self.slots else None
 
-    def seconds(self) -> list[bytes]:
-        """Return the stamps of all lines without their fractions."""
-        data, gap = self.data, self.gap
-        back = range(1 - gap, 1 - gap + len(self.names) * gap, gap)
-        return [data[at : at + _SECOND] for at in map(add, self.sums(), back)]
+    def keep(self, spans: list[tuple[int, int]]) -> None:
+        """Drop all lines but these, from and to, each span of one second."""
+        starts, read = self._starts, self.read
+        pieces = [self.data[starts[first] - _STAMP : starts[stop] - self._gap] for first, stop in spans]
+        kept: list[int] = []
+        changes, end, second = [], 0, b""
+        for (first, stop), piece in zip(spans, pieces, strict=True):
+            if piece[:_SECOND] != second:
+                second = piece[:_SECOND]
+                changes.append(len(kept))
+            moved = starts[first] - _STAMP - end
+            kept += [start - moved for start in starts[first:stop]]
+            end += len(piece) + 1
+        self.data = b"\n".join(pieces)
+        self.read = [line for first, stop in spans for line in read[first:stop]]
+        self.changes = changes
+        self._starts = [*kept, end + _STAMP]
 
-    def keep(self, indices: list[int]) -> None:
-        """Drop all lines but these."""
-        whole = [self.stamp(index) + b" " + self.text(index) for index in indices]
-        self.names = [self.names[index] for index in indices]
-        self.data = b"\n".join(whole)
-        self._sums = []
+    def count(self, tally: Tally) -> None:
+        """Count the lines, for each time slot."""
+        if not self.slots:
+            tally[None].update(self.read)
+            return
+        for slot, runs in groupby(zip(self.slots, pairwise(self._bounds()), strict=True), key=itemgetter(0)):
+            edges = list(chain.from_iterable(bounds for _, bounds in runs))
+            tally[slot].update(self.read[edges[0] : edges[-1]])
 
-    def tally(self) -> Tally:
-        """Count the lines that were read, for each time slot."""
-        slots = self.slots
-        if not slots or slots.count(slots[0]) == len(slots):
-            return {self.slot(0): Counter(self.read)}
-        tally: Tally = defaultdict(Counter)
-        changes = compress(count(1), map(ne, slots, islice(slots, 1, None)))
-        for start, end in pairwise((0, *changes, len(slots))):
-            tally[slots[start]].update(self.read[start:end])
-        return tally
+    def _bounds(self) -> list[int]:
+        return [*self.changes, len(self.read)]

@@ -4,11 +4,16 @@ Only the stamps in front of lines are read. What an application prints as a time
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import compress, count
+from functools import lru_cache
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from rollout_verdict.core.values import Window
+
+if TYPE_CHECKING:
+    from rollout_verdict.core.reduction.block import Run
 
 SHAPE = b"0000-00-00T00:00:00.000000000Z "  # the skeleton of the kubelet's stamp
 _STAMP = re.compile(
@@ -23,7 +28,7 @@ _SECOND = timedelta(seconds=1)
 class Clock:
     """Reads the stamps of one stream. ``stamped`` is None until ``look`` has seen the first lines.
 
-    Stamps are given as functions from the number of a line, as few are wanted; seconds are stamps without fraction.
+    Stamps are given as functions from the number of a line, as few are wanted.
     """
 
     def __init__(self, window: Window | None, buckets: int, *, stamped: bool | None) -> None:
@@ -41,53 +46,43 @@ class Clock:
         if self.stamped is None:
             self.stamped = _STAMP.match(next((line for line in lines if line.strip()), b"")) is not None
 
-    def note(self, seconds: list[bytes], stamp: Callable[[int], bytes]) -> None:
+    def note(self, runs: "list[Run]", stamp: Callable[[int], bytes]) -> None:
         """Remember the earliest and the latest stamp."""
-        known = set(seconds) - {_NO_SECOND}
+        known = {run.second for run in runs} - {_NO_SECOND}
         if not known:
             return
         low, high = min(known), max(known)
         if not self.first or low <= self.first[: len(low)]:
-            self.first = min(filter(None, (self.first, *map(stamp, _places(low, seconds)))))
+            self.first = min(filter(None, (self.first, *map(stamp, _places(low, runs)))))
         if high >= self.last[: len(high)]:
-            self.last = max(self.last, *map(stamp, _places(high, seconds)))
+            self.last = max(self.last, *map(stamp, _places(high, runs)))
 
-    def inside(self, seconds: list[bytes], stamp: Callable[[int], bytes]) -> list[int] | None:
-        """Return the lines that are not known to be outside the window, None for all of them."""
+    def inside(self, runs: "list[Run]", stamp: Callable[[int], bytes]) -> list[tuple[int, int]] | None:
+        """Return the lines that are not known to be outside the window, from and to; None for all of them."""
         window = self._window
         if window is None:
             return None
-        verdicts: dict[bytes, bool | None] = {}
-        for second in set(seconds):
+        kept: list[tuple[int, int]] = []
+        for second, start, stop in runs:
             moment = instant(second + b"Z")
             if moment is None or window.start <= moment < window.end - _SECOND:
-                verdicts[second] = True
-            elif moment <= window.start - _SECOND or moment >= window.end:
-                verdicts[second] = False
-            else:
-                verdicts[second] = None  # the fraction decides
-        if all(verdicts.values()):
-            return None
-        kept = []
-        for index, second in enumerate(seconds):
-            verdict = verdicts[second]
-            if verdict is None:
-                moment = instant(stamp(index))
-                verdict = moment is None or window.start <= moment < window.end
-            if verdict:
-                kept.append(index)
-        self.outside += len(seconds) - len(kept)
-        return kept
+                kept.append((start, stop))
+            elif window.start - _SECOND < moment < window.end:  # the fraction decides
+                moments = ((index, instant(stamp(index))) for index in range(start, stop))
+                kept += [(at, at + 1) for at, one in moments if one is None or window.start <= one < window.end]
+        left_out = runs[-1].stop - sum(stop - start for start, stop in kept)
+        self.outside += left_out
+        return kept if left_out else None
 
-    def slots(self, seconds: list[bytes], shift: int = 0) -> list[int | None]:
-        """Return the slot of each second: of the window, or the epoch second, its last ``shift`` bits made 0."""
+    def slots(self, runs: "list[Run]", shift: int = 0) -> list[int | None]:
+        """Return the slot of each run: of the window, or the epoch second, its last ``shift`` bits made 0."""
         known = self._slot_of
         if shift != self._shift or len(known) > _MOST_SECONDS:
             known.clear()
             self._shift = shift
-        for second in set(seconds) - known.keys():
+        for second in {run.second for run in runs} - known.keys():
             known[second] = self._slot(second)
-        return list(map(known.__getitem__, seconds))
+        return [known[run.second] for run in runs]
 
     def _slot(self, second: bytes) -> int | None:
         moment = instant(second + b"Z")
@@ -115,6 +110,7 @@ def fixed(data: bytes, before: bytes) -> bytes:
     return b"\n".join(lines)
 
 
+@lru_cache(maxsize=8192)  # the seconds of all streams are much the same
 def instant(stamp: bytes) -> datetime | None:
     """Read an RFC 3339 time of a stream, None for "" and for impossible ones (month 13)."""
     try:
@@ -123,8 +119,8 @@ def instant(stamp: bytes) -> datetime | None:
         return None
 
 
-def _places(second: bytes, seconds: list[bytes]) -> "compress[int]":
-    return compress(count(), map(second.__eq__, seconds))
+def _places(second: bytes, runs: "list[Run]") -> Iterator[int]:
+    return chain.from_iterable(range(run.start, run.stop) for run in runs if run.second == second)
 
 
 def _normal(second: bytes, fraction: bytes, zone: bytes) -> bytes:

@@ -28,11 +28,11 @@ class _Open:
 
     __slots__ = ("index", "key", "lines", "raw", "size", "slot", "stamp", "state")
 
-    def __init__(self, block: Block, index: int, reader: LineReader) -> None:
+    def __init__(self, block: Block, index: int) -> None:
         line = block.read[index]
         text = block.text(index)
         self.index = index
-        self.key = line.key or reader.key_of(line, block.bare.get(index, text))
+        self.key = line.key
         self.lines = [line]
         self.raw = [text]
         self.size = len(text)
@@ -68,7 +68,7 @@ class Folding:
         following = index = 0
         while index < len(read):
             line = read[index]
-            if event is not None and self._joins(event, line, len(block.names[index])):
+            if event is not None and self._joins(event, line, block.size(index)):
                 spent.add(index)
                 if line.role is not Role.BLANK:
                     text = block.text(index)
@@ -87,7 +87,7 @@ class Folding:
             index = places[following] - 1
             spent.add(index)
             if read[index].role is not Role.BLANK:
-                event = _Open(block, index, self._reader)
+                event = _Open(block, index)
             index += 1
         self._open = event
         return done, spent

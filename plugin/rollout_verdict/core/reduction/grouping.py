@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from rollout_verdict.core.reduction import templates
 from rollout_verdict.core.reduction.lines import LineReader, ReducePolicy
-from rollout_verdict.core.reduction.mask import plain_ids, skeleton
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +55,6 @@ def score(groups: Sequence[Hashable], events: Sequence[Hashable]) -> GroupingSco
 def group(lines: Sequence[str], policy: ReducePolicy | None = None) -> list[str]:
     """Return the template of each line, each line taken as an event of its own; levels and status do not part."""
     reader = LineReader(policy or ReducePolicy())
-    datas = [plain_ids(line.encode("utf-8", "surrogatepass")) for line in lines]
-    texts = []
-    for data in datas:
-        name = skeleton(data)
-        line = reader.cache.get(name) or reader.read(name)
-        texts.append(reader.key_of(line, data).template)
+    texts = [reader.line(line.encode("utf-8", "surrogatepass")).key.template for line in lines]
     known = templates.merge(texts, reader.policy.merge)
     return [known[text] for text in texts]

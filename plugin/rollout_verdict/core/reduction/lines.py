@@ -1,20 +1,20 @@
 """Lines: what is known of all lines that differ in their digits alone, read once and remembered."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import compress, count
-from operator import eq
 from typing import TYPE_CHECKING, cast
 from weakref import WeakValueDictionary
 
 from rollout_verdict.core.evidence import Level, LogKind
-from rollout_verdict.core.reduction import events, header, status, templates
+from rollout_verdict.core.reduction import events, header, scan, status, templates
+from rollout_verdict.core.reduction.block import Block
+from rollout_verdict.core.reduction.clock import fixed
 from rollout_verdict.core.reduction.events import Role
-from rollout_verdict.core.reduction.mask import plain_ids, shape_of, short_numbers, skeleton
+from rollout_verdict.core.reduction.mask import plain_ids, shape_of, skeleton
 
 if TYPE_CHECKING:
-    from rollout_verdict.core.reduction.block import Block
+    from collections.abc import Sequence
 
-_OVERHEAD = 400  # bytes of the objects around a remembered line, about
 _MOST_VARIANTS = 1_000  # keys remembered for a line with codes
 _MOST_TRACES = 1_000  # events of several lines whose key is remembered
 
@@ -56,18 +56,37 @@ class Key:
         return (self.template, self.status, self.level, self.kind, self.logger)
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Line:
-    """All lines with one skeleton. ``key`` is None where codes in the line decide on it."""
+    """All lines with one name: those of one skeleton, and with the same codes if there are any."""
 
-    key: Key | None
+    key: Key
+    role: Role
+    text: str
+    head: header.Head
+    start: int = 0  # there are no codes that are still to be looked at
+    end: int = 0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Coded:
+    """All lines with one skeleton, in which codes decide on the key: from ``start`` to ``end``, at ``places``."""
+
+    shape: bytes
     role: Role
     text: str
     head: header.Head
     places: tuple[status.Place, ...]
-    start: int = 0  # of the first code
-    end: int = 0  # of the last code
-    variants: dict[bytes, Key] = field(default_factory=dict)  # by what stands from the first code to the last
+    start: int
+    end: int
+    variants: int = 0  # lines with codes that are remembered of it
+
+
+_scanner: type[scan.Scanner[Line | Coded]] = scan.Scanner
+with suppress(ImportError):  # it is there where a compiler was at hand when this was installed
+    from rollout_verdict.core.reduction import _scan
+
+    _scanner = _scan.Scanner
 
 
 class LineReader:
@@ -75,84 +94,77 @@ class LineReader:
 
     def __init__(self, policy: ReducePolicy) -> None:
         self.policy = policy
-        self.cache: dict[bytes, Line] = {}
-        self._shapes: dict[tuple[bytes, bool], Line] = {}  # by shape, and whether an HTTP status stands there
-        self._cached = 0
+        self.scanner = _scanner()
+        self._shapes: dict[tuple[bytes, bool], Line | Coded] = {}  # by shape, and whether an HTTP status stands there
+        self._said: dict[tuple[bytes, str, Level], Line] = {}  # by shape, and what the codes say
         self._keys: WeakValueDictionary[tuple[str, str, int, str, str], Key] = WeakValueDictionary()
         self._traces: dict[tuple[int, ...], tuple[tuple[Line, ...], Key]] = {}
 
-    def find(self, block: "Block") -> None:
-        """Read the lines of a block: ``read``, and ``bare`` where a line was read without its identifiers.
+    def block(self, data: bytes, *, stamped: bool, before: bytes = b"") -> Block:
+        """Cut whole lines; ``before`` is the stamp of the line before, which lines without one take over."""
+        found = self.scanner.scan(data, stamped=stamped)
+        if found is None:
+            data = fixed(data, before)
+            found = self.scanner.scan(data, stamped=stamped)
+        return Block(data, *cast("tuple[Sequence[int], list[Line], list[int]]", found))
 
-        Lines are looked up by their skeleton. What is not found there is looked up once more without its hexadecimal
-        identifiers, which would make every line a new one; that costs a pass of a regular expression.
-        """
-        known = list(map(self.cache.get, block.names))
-        if None in known:
-            missing = [index for index, line in enumerate(known) if line is None]
-            bare = plain_ids(b"\n".join(block.texts(missing)))
-            texts, names = bare.split(b"\n"), skeleton(bare).split(b"\n")
-            lines = [self.cache.get(name) or self.read(name) for name in names]
-            full = [block.names[index] for index in missing]
-            for index, text, line in zip(missing, texts, lines, strict=True):
-                known[index] = line
-                if line.key is None:
-                    block.bare[index] = text
-            short = short_numbers(b"\n".join(full)).split(b"\n")
-            for index in compress(count(), map(eq, short, names)):
-                self.alias(full[index], lines[index])
-        block.read = cast("list[Line]", known)
+    def find(self, block: Block) -> None:
+        """Read the lines of a block that are not known yet."""
+        read = cast("list[Line | None]", block.read)
+        if None in read:
+            block.read = [line or self.line(block.text(index)) for index, line in enumerate(read)]
 
-    def read(self, name: bytes) -> Line:
+    def line(self, text: bytes) -> Line:
+        """Read one line."""
+        bare = plain_ids(text)
+        name = skeleton(bare)
+        line = self.scanner.get(name) or self.read(name)
+        return line if isinstance(line, Line) else self._with_codes(name, line, bare)
+
+    def read(self, name: bytes) -> Line | Coded:
         """Read a line that is not remembered yet, by its skeleton without identifiers (``plain_ids``)."""
         places = status.places(name)
         http = any(place.kind == "http" for place in places)
         shape = shape_of(name) or name
         known = self._shapes.get((shape, http))
-        if known is not None and not places and not known.places:
-            self._remember(name, known, 0)
+        if isinstance(known, Line) and not places:
+            self._remember(name, known)
             return known
         text = name.decode("utf-8", "replace")
-        line = Line(
-            key=None,
-            role=known.role if known else events.role_of(text),
-            text=text,
-            head=known.head if known else header.read(text, has_status=http),
-            places=places,
-        )
+        role = known.role if known else events.role_of(text)
+        head = known.head if known else header.read(text, has_status=http)
+        line: Line | Coded
         if places:
-            line.start, line.end = places[0].start, places[-1].end
+            start, end = places[0].start, places[-1].end
+            line = Coded(shape=shape, role=role, text=text, head=head, places=places, start=start, end=end)
         else:
-            line.key = self._line_key(line, "", Level.UNKNOWN)
+            line = Line(key=self._key(head, "", Level.UNKNOWN), role=role, text=text, head=head)
+        self._remember(name, line)
         self._shapes[shape, http] = line
-        self._remember(name, line, len(text))
         return line
 
-    def alias(self, name: bytes, line: Line) -> None:
-        """Remember a line under the skeleton it has with its identifiers, where others are likely to share it."""
-        if not line.places and name not in self.cache:
-            self._remember(name, line, 0)
+    def _with_codes(self, name: bytes, line: Coded, text: bytes) -> Line:
+        """Return the line for the codes that stand in ``text``."""
+        name += b"\n" + text[line.start : line.end]
+        known = self.scanner.get(name)
+        if isinstance(known, Line):
+            return known
+        said, level = status.status(text, line.places), status.numeric_level(text, line.places)
+        found = self._said.get((line.shape, said, level))
+        if found is None:
+            key = self._key(line.head, said, level)
+            found = self._said[line.shape, said, level] = Line(key=key, role=line.role, text=line.text, head=line.head)
+        if line.variants < _MOST_VARIANTS:
+            line.variants += 1
+            self._remember(name, found)
+        return found
 
-    def _remember(self, skeleton: bytes, line: Line, size: int) -> None:
-        self._cached += 2 * len(skeleton) + size + _OVERHEAD
-        if self._cached > self.policy.cache:
-            self.cache.clear()
+    def _remember(self, name: bytes, line: Line | Coded) -> None:
+        if self.scanner.size > self.policy.cache:
+            self.scanner.clear()
             self._shapes.clear()
-            self._cached = 0
-        self.cache[skeleton] = line
-
-    def key_of(self, line: Line, data: bytes) -> Key:
-        """Return the key of one line of this skeleton: codes in it are read from ``data``."""
-        if line.key is not None:
-            return line.key
-        digits = data[line.start : line.end]
-        key = line.variants.get(digits)
-        if key is None:
-            said = status.status(data, line.places)
-            key = self._line_key(line, said, status.numeric_level(data, line.places))
-            if len(line.variants) < _MOST_VARIANTS:
-                line.variants[digits] = key
-        return key
+            self._said.clear()
+        self.scanner.remember(name, line)
 
     def event_key(self, lines: list[Line], first: Key) -> Key:
         """Return the key of an event of several lines: that of its trace, or that of its first line."""
@@ -164,11 +176,10 @@ class LineReader:
             return first
         head = lines[0]
         alone = head.role in (Role.OPENER, Role.FRAME, Role.CAUSE, Role.INDENT)
-        key = self._trace_key(head, first, trace if alone else f"{head.head.message}: {trace}")
-        if head.key is not None:  # else the first line's codes decide as well
-            if len(self._traces) >= _MOST_TRACES:
-                self._traces.clear()
-            self._traces[known] = (tuple(lines), key)  # the lines are kept so that their ids stay theirs
+        key = self._trace_key(head.head, first, trace if alone else f"{head.head.message}: {trace}")
+        if len(self._traces) >= _MOST_TRACES:
+            self._traces.clear()
+        self._traces[known] = (tuple(lines), key)  # the lines are kept so that their ids stay theirs
         return key
 
     def coarse(self, key: Key, *, words: int) -> Key:
@@ -187,19 +198,15 @@ class LineReader:
             self._keys[parts] = found = Key(template=template, level=level, kind=kind, status=status_, logger=logger)
         return found
 
-    def _line_key(self, line: Line, said: str, level: Level) -> Key:
-        head = line.head
-        if level is Level.UNKNOWN:
-            level = head.level
+    def _key(self, head: header.Head, said: str, level: Level) -> Key:
+        """Return the key of a line with this head, in which the codes say this."""
+        level = head.level if level is Level.UNKNOWN else level
         text = templates.tidy(head.message)
         key = self.key(text, level, head.kind, said, head.logger)
-        if not head.stack:
-            return key
-        stack = head.stack.split("\n")
-        if trace := events.trace_of([(events.role_of(frame), frame) for frame in stack]):
-            return self._trace_key(line, key, f"{text}: {trace}")
-        return key
+        frames = head.stack.split("\n") if head.stack else ()
+        trace = events.trace_of([(events.role_of(frame), frame) for frame in frames])
+        return self._trace_key(head, key, f"{text}: {trace}") if trace else key
 
-    def _trace_key(self, line: Line, first: Key, text: str) -> Key:
-        level = first.level if line.head.stated and first.level is not Level.UNKNOWN else Level.ERROR
+    def _trace_key(self, head: header.Head, first: Key, text: str) -> Key:
+        level = first.level if head.stated and first.level is not Level.UNKNOWN else Level.ERROR
         return self.key(text, level, LogKind.TRACE, first.status, first.logger)

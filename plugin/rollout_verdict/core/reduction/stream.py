@@ -55,13 +55,17 @@ class LogStream:
                 self._cut()
 
     def close(self, partial: str = "") -> None:
-        """End the log; ``partial`` says why it was not read to its end."""
+        """End the log. ``partial`` says why it was not read to its end; its last line, cut off, is then left out."""
         if self._closed:
             return
         self._closed = True
         self.partial = partial
         data = b"".join(self._pending)
         self._pending = []
+        if partial:
+            whole = data.rfind(b"\n") + 1
+            self.size -= len(data) - whole
+            data = data[:whole]
         if data:
             self._take(data.removesuffix(b"\n"))
         if self._probe:
@@ -69,6 +73,7 @@ class LogStream:
         last = self._folding.close()
         self.events += len(last)
         self.table.add(last)
+        self.table.settle()
 
     def _cut(self) -> None:
         """Work on what is held up to its last whole line; the rest is held back."""
@@ -112,7 +117,7 @@ class LogStream:
     def _look(self, lines: list[bytes]) -> None:
         """Find out whether lines carry the kubelet's time and a header of their own."""
         self.clock.look(lines)
-        block = Block(b"\n".join(lines), stamped=bool(self.clock.stamped))
+        block = self._reader.block(b"\n".join(lines), stamped=bool(self.clock.stamped))
         self._reader.find(block)
         headed = runs = 0
         before = Role.BLANK
@@ -127,26 +132,26 @@ class LogStream:
     def _work(self, data: bytes) -> None:
         """Count the events of some whole lines; the last one stays open."""
         stamped = bool(self.clock.stamped)
-        block = Block(data, stamped=stamped, before=self._before)
+        block = self._reader.block(data, stamped=stamped, before=self._before)
         if stamped:
-            self._before = block.stamp(len(block.names) - 1)
+            self._before = block.stamp(len(block.read) - 1)
             self._date(block)
-        self.lines += len(block.names)
+        self.lines += len(block.read)
         self._reader.find(block)
-        tally = block.tally()
-        done, spent = self._folding.fold(block, set().union(*tally.values()))
+        distinct = set(block.read)
+        done, spent = self._folding.fold(block, distinct)
         self.events += len(done) + len(block.read) - len(spent)
-        self.table.count(block, tally, done, spent)
+        self.table.count(block, distinct, done, spent)
 
     def _date(self, block: Block) -> None:
         """Leave out what is outside the window, and sort the rest by time."""
-        seconds = block.seconds()
-        kept = self.clock.inside(seconds, block.stamp)
+        runs = block.runs()
+        kept = self.clock.inside(runs, block.stamp)
         if kept is not None:
             block.keep(kept)
-            seconds = block.seconds()
-        self.clock.note(seconds, block.stamp)
-        block.slots = self.clock.slots(seconds, self.table.shift)
+            runs = block.runs()
+        self.clock.note(runs, block.stamp)
+        block.slots = self.clock.slots(runs, self.table.shift)
 
 
 def _has_longer(data: bytes, longest: int) -> bool:

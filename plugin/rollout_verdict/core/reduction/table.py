@@ -1,7 +1,8 @@
 """Tables: what was counted of one stream, key by key, with the first events of each key."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import compress, count
 from operator import itemgetter
@@ -12,6 +13,7 @@ from rollout_verdict.core.reduction.folding import Event
 from rollout_verdict.core.reduction.lines import Key, Line, LineReader
 
 _MOST_SLOTS = 64
+_MOST_PENDING = 4_000  # lines, each in each slot, before they are added up
 _place = itemgetter(0)
 Counts = dict[tuple[Key, int | None], int]  # events by key and time slot
 
@@ -38,28 +40,39 @@ class Table:
         self.coarse = 0  # events that found no room under their own key
         self.shift = 0
         self.span = (1 << 62, -(1 << 62))
+        self._pending: Tally = defaultdict(Counter)  # of lines whose key has found its place
         self._windowed = windowed
         self._reader = reader
         self._policy = reader.policy
 
-    def count(self, block: Block, tally: Tally, done: list[Event], spent: set[int]) -> None:
-        """Add the lines of a block that are not ``spent`` and the events of several lines that are ``done``."""
+    def count(self, block: Block, distinct: AbstractSet[Line], done: list[Event], spent: set[int]) -> None:
+        """Add the lines of a block that are not ``spent`` and the events of several lines that are ``done``.
+
+        ``distinct`` are the lines of the block, each once.
+        """
+        pending = self._pending
+        block.count(pending)
         for index in spent:
-            tally[block.slot(index)][block.read[index]] -= 1
+            pending[block.slot(index)][block.read[index]] -= 1
         get = self.found.get
-        asked: set[Line] = set()  # lines to look at one by one: codes decide on the key, or samples are wanted
-        for slot, lines in tally.items():
-            for line, times in lines.items():
-                found = get(line.key)  # type: ignore[arg-type] # a line without a key is not found
-                if found is None or found.hungry:
-                    asked.add(line)
-                elif times:
-                    found.count += times
-                    if slot is not None:
-                        self._place(found, slot, times)
+        # Lines that are wanted as samples. Those without a place may find none, so they are counted at once.
+        asked = {line for line in distinct if (found := get(line.key)) is None or found.hungry}
         counts: Counts = defaultdict(int)
-        firsts = self._ask(block, asked, spent, counts) if asked else []
-        self.add(done, firsts, counts)
+        for slot in set(block.slots or (None,)) if asked else ():
+            lines = pending[slot]
+            for line in asked:
+                if times := lines.pop(line, 0):
+                    counts[line.key, slot] += times
+        self.add(done, self._firsts(block, asked, spent) if asked else (), counts)
+        if len(pending) > _MOST_SLOTS or sum(map(len, pending.values())) > _MOST_PENDING:
+            self.settle()
+
+    def settle(self) -> None:
+        """Add what is pending to the events that were found."""
+        for slot, lines in self._pending.items():
+            for line, times in lines.items():
+                self._add(self.found[line.key], slot, times)
+        self._pending.clear()
 
     def add(self, done: list[Event], firsts: Iterable[Event] = (), counts: Counts | None = None) -> None:
         """Count events, besides what ``counts`` holds already; ``firsts`` are events counted there."""
@@ -72,40 +85,27 @@ class Table:
             if found is None:
                 self.coarse += times
                 found = self.found[instead[key]]
-            found.count += times
-            if slot is not None:
-                self._place(found, slot, times)
+            self._add(found, slot, times)
 
-    def _ask(self, block: Block, asked: set[Line], spent: set[int], counts: Counts) -> list[Event]:
-        """Count lines one by one; returns those that are wanted as samples."""
-        read, slots, bare, data, key_of = block.read, block.slots, block.bare, block.data, self._reader.key_of
-        sums, gap = block.sums(), block.gap
+    def _firsts(self, block: Block, asked: set[Line], spent: set[int]) -> list[Event]:
+        """Return the first events of these lines, as many of each key as are still wanted."""
+        read = block.read
         most = max(1, self._policy.samples, self._policy.calm_samples)
-        left: dict[Key, int] = {}  # samples still wanted
+        left: dict[Key, int] = {}
         firsts: list[Event] = []
-        slot = None
-        for index in compress(count(), map(asked.__contains__, read)):
+        for index in compress(count(), map(asked.__contains__, read)):  # which are fewer with every line given up
             if index in spent:
                 continue
-            line = read[index]
-            key = line.key
-            if key is None:
-                if index in bare:
-                    key = key_of(line, bare[index])
-                else:
-                    start = sums[index] + index * gap
-                    said = data[start + line.start : start + line.end]
-                    key = line.variants.get(said) or key_of(line, block.text(index))
-            if slots:
-                slot = slots[index]
-            counts[key, slot] += 1
+            key = read[index].key
             wanted = left.get(key)
             if wanted is None:
                 found = self.found.get(key)
-                wanted = left[key] = most if found is None else found.wanted - len(found.samples)
+                wanted = most if found is None else found.wanted - len(found.samples)
             if wanted > 0:
-                left[key] = wanted - 1
-                firsts.append(Event(index, key, slot, block.stamp(index), block.text(index)))
+                firsts.append(Event(index, key, None, block.stamp(index), block.text(index)))
+            if wanted <= 1:
+                asked.discard(read[index])
+            left[key] = wanted - 1
         return firsts
 
     def _coarse(self, key: Key) -> Key:
@@ -133,8 +133,11 @@ class Table:
                 found.hungry = len(found.samples) < found.wanted
         return instead
 
-    def _place(self, found: Found, slot: int, count: int) -> None:
-        """Count events in their slot; without a window, slots grow until the span fits."""
+    def _add(self, found: Found, slot: int | None, count: int) -> None:
+        """Count events, and in their slot; without a window, slots grow until the span fits."""
+        found.count += count
+        if slot is None or not count:
+            return
         if not self._windowed:
             low, high = min(self.span[0], slot), max(self.span[1], slot)
             self.span = (low, high)

@@ -1,0 +1,1 @@
+from rollout_verdict.core.reduction.scan import Scanner as Scanner
