@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
+from rollout_verdict.adapters.kubernetes import cluster
 from rollout_verdict.adapters.kubernetes.trouble import Access
 from rollout_verdict.cli.cluster import READS
 from tests.adapters.prometheus.server import Tsdb, prometheus
@@ -155,6 +156,19 @@ def test_permissions_that_cannot_be_asked_are_unknown(run, live):
     states = {check["state"] for name, check in told(ran).items() if name.startswith("may ")}
     assert states == {"unknown"}
     assert "kubectl auth can-i" in told(ran)["may list pods in shop"]["todo"]
+
+
+def test_a_credential_plugin_that_hangs_is_told(run, live, tmp_path, monkeypatch):
+    """By its name, after its deadline; the rest is checked all the same."""
+    monkeypatch.setattr(cluster, "PLUGIN_S", 0.3)
+    served = live()
+    command = served.hung(tmp_path)
+    ran = run("doctor", "-o", "json", *served.options)
+    check = told(ran)["cluster"]
+    assert (ran.code, check["state"]) == (1, "missing")
+    assert f"the credential plugin {command} of the kubeconfig did not answer within 0.3 s" in check["found"]
+    assert "s3cr3t" not in ran.out + ran.err
+    assert "model" in told(ran)
 
 
 def test_no_kubeconfig(run, tmp_path):
