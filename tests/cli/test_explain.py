@@ -344,7 +344,7 @@ class Terminal:
 
 def test_on_a_terminal_there_is_one_line_and_it_goes_away(monkeypatch):
     """It is redrawn in place, and nothing is left of it."""
-    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
     with Progress("looking at checkout", stream=stream) as progress:
