@@ -209,6 +209,8 @@ def test_prometheus_is_told_with_the_presets_it_can_feed(run, tmp_path, monkeypa
     assert "nginx" in check["found"]
     monkeypatch.setenv("ROLLOUT_VERDICT_PROMETHEUS", served_metrics)
     assert told(run("doctor", *options))["prometheus"] == check
+    monkeypatch.setenv("ROLLOUT_VERDICT_PROMETHEUS_MATCHERS", "cluster=eu-1")  # of which it has no series
+    assert told(run("doctor", *options))["prometheus"]["state"] == "optional"
 
 
 def test_a_prometheus_without_known_metrics_is_optional(run, tmp_path):
