@@ -183,6 +183,7 @@ def live_metrics(settings: Settings, address: str = "") -> "Callable[[Configurat
             address=told.address,
             presets=told.presets or settings.prometheus.presets,
             queries=queries,
+            matchers=(*settings.prometheus.matchers, *told.matchers.items()),
             min_requests=told.minimum_requests,
         )
         return Prometheus(server=server, wanted=wanted, memory=memory)

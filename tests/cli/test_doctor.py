@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
+from rollout_verdict.adapters.kubernetes import cluster
 from rollout_verdict.adapters.kubernetes.trouble import Access
 from rollout_verdict.cli.cluster import READS
 from tests.adapters.prometheus.server import Tsdb, prometheus
@@ -157,6 +158,19 @@ def test_permissions_that_cannot_be_asked_are_unknown(run, live):
     assert "kubectl auth can-i" in told(ran)["may list pods in shop"]["todo"]
 
 
+def test_a_credential_plugin_that_hangs_is_told(run, live, tmp_path, monkeypatch):
+    """By its name, after its deadline; the rest is checked all the same."""
+    monkeypatch.setattr(cluster, "PLUGIN_S", 0.3)
+    served = live()
+    command = served.hung(tmp_path)
+    ran = run("doctor", "-o", "json", *served.options)
+    check = told(ran)["cluster"]
+    assert (ran.code, check["state"]) == (1, "missing")
+    assert f"the credential plugin {command} of the kubeconfig did not answer within 0.3 s" in check["found"]
+    assert "s3cr3t" not in ran.out + ran.err
+    assert "model" in told(ran)
+
+
 def test_no_kubeconfig(run, tmp_path):
     """The rest is checked all the same."""
     ran = run("doctor", "-o", "json", "--kubeconfig", tmp_path / "none")
@@ -195,6 +209,8 @@ def test_prometheus_is_told_with_the_presets_it_can_feed(run, tmp_path, monkeypa
     assert "nginx" in check["found"]
     monkeypatch.setenv("ROLLOUT_VERDICT_PROMETHEUS", served_metrics)
     assert told(run("doctor", *options))["prometheus"] == check
+    monkeypatch.setenv("ROLLOUT_VERDICT_PROMETHEUS_MATCHERS", "cluster=eu-1")  # of which it has no series
+    assert told(run("doctor", *options))["prometheus"]["state"] == "optional"
 
 
 def test_a_prometheus_without_known_metrics_is_optional(run, tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from rollout_verdict.adapters.kubernetes import cluster
 from rollout_verdict.cli.explain import Question, Watch, explained
 from rollout_verdict.cli.input import InputError
 from rollout_verdict.cli.progress import Progress
@@ -71,6 +72,18 @@ def test_a_verdict_comes_from_a_name_alone(run, live):
     assert ran.err.startswith("looking at rollout/checkout ...\n")
     assert re.search(r"^sides: 3 stable and 2 canary pods", ran.err, re.MULTILINE)
     assert re.search(r"^logs 5/5", ran.err, re.MULTILINE)
+
+
+def test_a_credential_plugin_that_hangs_ends_the_command(run, live, tmp_path, monkeypatch):
+    """After its deadline, by its name and with what to do; its arguments stay untold."""
+    monkeypatch.setattr(cluster, "PLUGIN_S", 0.3)
+    served = live()
+    command = served.hung(tmp_path)
+    ran = run("explain", "checkout", *served.options)
+    assert ran.code == 2
+    assert f"the credential plugin {command} of the kubeconfig did not answer within 0.3 s" in ran.err
+    assert "kubectl get namespaces" in ran.err
+    assert "s3cr3t" not in ran.out + ran.err
 
 
 @pytest.mark.parametrize(

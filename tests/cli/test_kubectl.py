@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from rollout_verdict.cli import kubectl_complete, kubectl_main
+from rollout_verdict.cli import complete, kubectl_complete, kubectl_main
 from tests.cli.live import live
 from tests.conftest import ROOT
 from tests.fakes.kubernetes import Fault, scenarios
@@ -104,3 +104,11 @@ def test_a_cluster_that_does_not_tell_costs_nothing_but_its_names(capsys, live, 
 def test_no_kubeconfig_is_no_complaint(capsys, tmp_path):
     """Nor a traceback."""
     assert completed(capsys, "explain", "--kubeconfig", tmp_path / "none", "ro/") == ([], ":4")
+
+
+def test_a_credential_plugin_that_hangs_costs_nothing_but_the_names(capsys, live, tmp_path, monkeypatch):
+    """It has as long as an answer has."""
+    monkeypatch.setattr(complete, "ANSWER_S", 0.3)
+    served = live()
+    served.hung(tmp_path)
+    assert completed(capsys, "explain", *served.options, "ro/") == ([], ":4")

@@ -130,9 +130,9 @@ class Server:
 
 
 @contextmanager
-def server(kubeconfig: str, context: str, answer_s: float) -> Iterator[Server]:
-    """Give the API server of a kubeconfig. Raises ConnectionSettingsError."""
-    client = connect(kubeconfig, context)
+def server(kubeconfig: str, context: str, answer_s: float, *, plugin_s: float | None = None) -> Iterator[Server]:
+    """Give the API server of a kubeconfig; times as for ``connect``. Raises ConnectionSettingsError."""
+    client = connect(kubeconfig, context, plugin_s=plugin_s)
     try:
         yield Server(client, answer_s)
     finally:

@@ -75,7 +75,7 @@ def _names(before: Sequence[str], kind: TargetKind) -> list[str]:
     namespace = _value(before, NAMESPACE) or namespace_of(kubeconfig, context)
     logging.disable()  # a warning would be written into the line that is being typed
     try:
-        with server(kubeconfig, context, ANSWER_S) as cluster:
+        with server(kubeconfig, context, ANSWER_S, plugin_s=ANSWER_S) as cluster:
             return sorted(cluster.names(kind, namespace))[:MOST]
     except (ApiError, ConnectionSettingsError):
         return []

@@ -93,6 +93,37 @@ def test_the_first_revision_has_no_stable_side(world):
     assert counts(sides) == (0, 3)
 
 
+@pytest.mark.parametrize(
+    ("situation", "routed", "weight", "idle"),
+    [
+        ("progressing", True, 0, True),  # a setWeight of 0, or pods that are ready before the router is told
+        ("paused", True, 0, True),
+        ("progressing", True, 5, False),
+        ("progressing", False, 0, False),  # a Service over both sides: ready pods take their share
+    ],
+)
+def test_a_canary_that_the_rollout_sends_no_traffic_says_so(world, situation, routed, weight, idle):
+    scenarios.canary(world.cluster, world.place, situation=situation, routed=routed, weight=weight, step=0)
+    steps = [{"setCanaryScale": {"replicas": 2}}, {"setWeight": 20}]
+    world.cluster.change(
+        "argoproj.io",
+        "rollouts",
+        "shop",
+        "checkout",
+        lambda tree: tree["spec"]["strategy"]["canary"].update(steps=steps),
+    )
+    sides = world.find()
+    assert sides.progress.weight == weight
+    assert sides.idle == ("rollout checkout sends its canary no traffic (weight 0)" if idle else "")
+    assert sides.progress.obstacle == ""
+    assert [gap.what for gap in sides.gaps] == (["traffic of the canary"] if idle else [])
+
+
+def test_blue_green_and_experiments_have_no_weight(world):
+    scenarios.blue_green(world.cluster, world.place)
+    assert world.find().idle == ""
+
+
 def test_a_canary_whose_pods_cannot_be_made_says_why(world):
     scenarios.canary(world.cluster, world.place, newest=replace(CANARY, pods=0))
 

@@ -14,12 +14,22 @@ RENAMED = World(namespace="renamed", number=215)
 BEFORE = replace(RENAMED, hashes=Pair(stable=RENAMED.hashes.stable, canary="6c9d7bb4d8"))
 NEIGHBOURS = World(namespace="neighbours", number=216)
 UNSURE = World(namespace="unsure", number=217)
+CLUSTERS = World(namespace="clusters", number=218)
+HERE, THERE = "eu-1", 'us "1"\\'  # of clusters: the second is a name that has to be escaped
 GCLB = "stackdriver_https_lb_rule_loadbalancing_googleapis_com_https_backend_request_count"
 
 
 def write_all(tsdb):
     tsdb.add("nginx_gateway_fabric_http_requests_total", {"class": "nginx"}, counter(50.0))
     _write(tsdb)
+    for side in Side:
+        for pod in CLUSTERS.pods(side):
+            for name, code in ((HERE, "200"), (THERE.translate(_ESCAPES), "500")):
+                labels = {"pod": pod, "namespace": CLUSTERS.namespace, "cluster": name, "code": code}
+                tsdb.add("http_requests_total", labels, counter(RATE.of(side)))
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
 def _write(tsdb):

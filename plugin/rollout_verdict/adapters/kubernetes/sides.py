@@ -62,6 +62,7 @@ def find_sides(api: Api, target: Target, gathering: Gathering, *, end: float) ->
         progress=_progress(plan, chosen),
         namespace=target.namespace,
         states=states,
+        idle=plan.idle,
         diff=diff,
         gaps=(
             *plan.gaps,

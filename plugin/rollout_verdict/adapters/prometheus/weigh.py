@@ -109,6 +109,9 @@ def _lacking(found: Found) -> list[Gap]:
     gaps = []
     if preset.note:
         gaps.append(report.gap(f"part of the {report.what(preset)}", preset.note))
+    if reading.clusters > 1:
+        reason = f"its series carry {reading.clusters} values of the label cluster: others may be another cluster's"
+        gaps.append(report.gap(f"one cluster in the {report.what(preset)}", reason, _ONE_CLUSTER))
     if reading.errors is None and reading.variant.errors:
         labels = ", ".join(one.label for one in reading.variant.errors)
         reason = f"its series have none of the labels that tell failures ({labels}) on both sides"
@@ -119,6 +122,7 @@ def _lacking(found: Found) -> list[Gap]:
     return gaps
 
 
+_ONE_CLUSTER = "name yours by prometheus.matchers or ROLLOUT_VERDICT_PROMETHEUS_MATCHERS, as in cluster: eu-1"
 _NO_STATUS = "put the status of the answer on the counter of requests"
 _NO_LATENCY = "switch on the histogram of durations"
 
