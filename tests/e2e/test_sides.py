@@ -151,7 +151,7 @@ def test_workload_ref(cluster: Cluster, namespace: str) -> None:
 
 
 def test_deployment(cluster: Cluster, namespace: str) -> None:
-    """The two newest ReplicaSets of a plain Deployment, while the newer cannot start."""
+    """The newest ReplicaSet of a plain Deployment and the one that serves, while the newest cannot start."""
     cluster.apps.create_namespaced_deployment(namespace, deployment(template("v1")))
     cluster.wait("ready", lambda: cluster.apps.read_namespaced_deployment(NAME, namespace).status.ready_replicas == 2)
     broken = template("v2", image="missing.invalid/shop:v2")

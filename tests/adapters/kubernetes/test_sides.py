@@ -272,7 +272,27 @@ def test_a_deployment_that_is_rolled_out_or_new(world):
     scenarios.deployment(world.cluster, world.place, stable=replace(STABLE, pods=0))
     rolled = world.find(kind=TargetKind.DEPLOYMENT)
     assert (rolled.progress.situation, counts(rolled)) == ("promoted", (0, 2))
-    assert "no pod of the revision before runs" in rolled.progress.obstacle
+    assert "no pod of an older revision runs" in rolled.progress.obstacle
+
+
+@pytest.mark.parametrize("between", [replace(CANARY, pods=0), replace(CANARY, pods=1, fares="not-ready")])
+def test_a_deployment_is_held_against_the_revision_that_serves(world, between):
+    """The one between was given up before it served: two broken revisions alike would look well."""
+    place = replace(world.place, hash_label="pod-template-hash")
+    newest = replace(CANARY, hash="cccccc", revision=13, pods=1)
+    tree = scenarios.deployment(world.cluster, world.place, newest=newest)
+    scenarios.add_side(world.cluster, place, between, tree)
+    sides = world.find(kind=TargetKind.DEPLOYMENT)
+    assert (hashes(sides), counts(sides)) == ((STABLE.hash, "cccccc"), (3, 1))
+    assert (sides.progress.situation, sides.progress.obstacle) == ("progressing", "")
+
+
+def test_a_deployment_of_which_no_older_revision_is_ready_is_held_against_one_that_runs(world):
+    newest, gone = replace(CANARY, hash="cccccc", revision=13), replace(CANARY, pods=0)
+    tree = scenarios.deployment(world.cluster, world.place, stable=replace(STABLE, fares="not-ready"), newest=newest)
+    scenarios.add_side(world.cluster, replace(world.place, hash_label="pod-template-hash"), gone, tree)
+    sides = world.find(kind=TargetKind.DEPLOYMENT)
+    assert (hashes(sides), sides.progress.situation) == ((STABLE.hash, "cccccc"), "progressing")
 
 
 def test_the_first_revision_of_a_deployment(world):
