@@ -295,6 +295,19 @@ def test_a_deployment_of_which_no_older_revision_is_ready_is_held_against_one_th
     assert (hashes(sides), sides.progress.situation) == ((STABLE.hash, "cccccc"), "progressing")
 
 
+@pytest.mark.parametrize("answer", ["403", "503", "wrong shape"])
+def test_a_deployment_whose_replica_sets_cannot_be_read_is_no_first_revision(world, answer):
+    scenarios.deployment(world.cluster, world.place)
+    world.cluster.fail(Fault(resource="replicasets.apps", answer=ANSWERS[answer]))
+    sides = world.find(kind=TargetKind.DEPLOYMENT)
+    assert (sides.progress.situation, counts(sides)) == ("unknown", (0, 0))
+    assert sides.progress.obstacle == "the ReplicaSets of deployment checkout could not be read"
+    (cause,) = (gap for gap in sides.gaps if gap.what.startswith("ReplicaSets"))
+    (diff,) = (gap for gap in sides.gaps if gap.source is SourceKind.DIFF)
+    assert cause.hint
+    assert diff.hint == cause.hint
+
+
 def test_the_first_revision_of_a_deployment(world):
     scenarios.deployment(world.cluster, world.place, newest=None)
     assert world.find(kind=TargetKind.DEPLOYMENT).progress.situation == "first revision"

@@ -23,17 +23,21 @@ from rollout_verdict.core.evidence import Progress
 from rollout_verdict.core.values import Pair, Side
 
 
-def plan_deployment(deployment: Document, replica_sets: Sequence[Document], asked: Pair[str]) -> Plan:
+def plan_deployment(deployment: Document, replica_sets: Sequence[Document] | None, asked: Pair[str]) -> Plan:
     """Return who is to be compared: the newest revision as canary, and as stable the newest older one that serves.
 
-    A revision between the two that never served, or serves no more, is nothing to be held against.
+    A revision between the two that never served, or serves no more, is nothing to be held against. ``replica_sets`` is
+    None when they could not be read: nothing else tells the revisions.
     """
-    sets = sorted((one for one in replica_sets if label(one, DEPLOYMENT_HASH)), key=revision_of, reverse=True)
+    sets = sorted((one for one in replica_sets or () if label(one, DEPLOYMENT_HASH)), key=revision_of, reverse=True)
     older = sets[1:]
     running = [one for one in older if number(one, "status", "replicas")]
     serving = [one for one in running if number(one, "status", "readyReplicas")]
     stable = next(iter([*serving, *running, *older]), None)
     situation, obstacle, hint = _situation(deployment, bool(older), bool(running))
+    if replica_sets is None:
+        situation, obstacle = "unknown", f"the ReplicaSets of deployment {name_of(deployment)} could not be read"
+        hint = "see the gap of the ReplicaSets: they alone tell a Deployment's revisions"
     return Plan(
         name=name_of(deployment),
         hash_label=DEPLOYMENT_HASH,

@@ -25,12 +25,16 @@ _OWNERS = {"Rollout": TargetKind.ROLLOUT, "Experiment": TargetKind.EXPERIMENT}
 
 
 class Search:
-    """One search. ``run`` is the AnalysisRun it began with, if any; ``replica_sets`` None when they were not listed."""
+    """One search. ``run`` is the AnalysisRun it began with, if any.
+
+    ``replica_sets`` is None when they were not listed, and ``unlisted`` why, None when nobody asked for them.
+    """
 
     def __init__(self, api: Api, target: Target, end: float) -> None:
         self.api, self.target, self.end = api, target, end
         self.run: Document | None = None
         self.replica_sets: list[Document] | None = None
+        self.unlisted: ApiError | None = None
 
     def plan(self) -> Plan:
         """Return who is to be compared. Raises TargetError when the target does not exist or leads nowhere.
@@ -74,11 +78,10 @@ class Search:
             plan = plan_experiment(workload, self.replica_sets or [], rollout)
         else:
             gaps = self._asked_by() + self._list(workload, uids)
-            sets = self.replica_sets or []
             plan = (
-                plan_rollout(workload, sets, asked, self.run)
+                plan_rollout(workload, self.replica_sets or [], asked, self.run)
                 if kind is TargetKind.ROLLOUT
-                else plan_deployment(workload, sets, asked)
+                else plan_deployment(workload, self.replica_sets, asked)
             )
         return replace(plan, gaps=(*plan.gaps, *gaps))
 
@@ -132,6 +135,7 @@ class Search:
         try:
             listed, whole = self.api.listed(access, [("labelSelector", selector)] if selector else [], end=self.end)
         except ApiError as error:
+            self.unlisted = error
             return [error.gap(SourceKind.KUBERNETES, "ReplicaSets, and with them what changed")]
         self.replica_sets = owned(listed, uids)
         return [] if whole else [gap("some ReplicaSets", f"there are more than {len(listed)}, the rest were not read")]

@@ -159,6 +159,5 @@ def _diff(search: Search, plan: Plan, pods: Pair[list[Document]]) -> tuple[Templ
         templates = Pair(stable=mapping(stable, "spec", "template"), canary=mapping(canary, "spec", "template"))
         return template_diff(templates, pods.map(digests)), []
     reason = "the ReplicaSets of both sides are needed, and not both are known"
-    refused = search.replica_sets is None and plan.progress.situation != "unknown"  # then they were not asked for
-    hint = "allow the verb list on replicasets in apps" if refused else ""
+    hint = search.unlisted.hint if search.unlisted else ""
     return None, [Gap(source=SourceKind.DIFF, what="difference of the pod templates", reason=reason, hint=hint)]
