@@ -36,6 +36,8 @@ def situations():
     yield "experiment", lambda cluster: scenarios.experiment(cluster, PLACE)
     yield "deployment", lambda cluster: scenarios.deployment(cluster, PLACE, older=older)
     yield "workload-ref", lambda cluster: scenarios.workload_ref(cluster, PLACE)
+    blue_green = scenarios.blue_green
+    yield "workload-ref-blue-green", lambda cluster: scenarios.workload_ref(cluster, PLACE, make=blue_green)
 
     def runs(cluster):
         tree = scenarios.canary(cluster, PLACE)

@@ -132,6 +132,15 @@ def test_a_workload_ref_is_found_by_the_replica_sets(world):
     assert entry.query["labelSelector"] == "app=checkout"
 
 
+@pytest.mark.parametrize("switched", [False, True])
+def test_a_workload_ref_in_blue_green_has_both_sides(world, switched):
+    """Its status has the selector of the active ReplicaSet, which no pod of the other side matches."""
+    scenarios.workload_ref(world.cluster, world.place, make=scenarios.blue_green, switched=switched)
+    sides = world.find()
+    assert (hashes(sides), counts(sides)) == ((STABLE.hash, CANARY.hash), (3, 2))
+    assert sides.diff.changes
+
+
 @pytest.mark.parametrize(
     ("switched", "kind", "services"),
     [

@@ -1,5 +1,6 @@
 """From a target to a plan: the requests that follow it to the object that controls its pods."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ KINDS = {
     TargetKind.EXPERIMENT: Resource(plural="experiments", group="argoproj.io", version="v1alpha1"),
     TargetKind.DEPLOYMENT: Resource(plural="deployments", group="apps"),
 }
+_HASH_TERM = re.compile(rf"(?:^|,){HASH}=[^,]*")
 _OWNERS = {"Rollout": TargetKind.ROLLOUT, "Experiment": TargetKind.EXPERIMENT}
 
 
@@ -164,7 +166,8 @@ def selector_of(workload: Document) -> str:
     ]
     if not all(terms):
         return ""
-    return ",".join(terms) or text_of(workload, "status", "selector")  # with workloadRef only the status has it
+    # With workloadRef only the status has it; that of a blue-green Rollout is its active ReplicaSet's, hash and all.
+    return ",".join(terms) or _HASH_TERM.sub("", text_of(workload, "status", "selector")).lstrip(",")
 
 
 def _term(key: str, operator: Any, values: Any) -> str:
