@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from rollout_verdict.adapters.prometheus.placeholders import values
 from rollout_verdict.core.target import TargetError, TargetKind
 from rollout_verdict.core.values import Pair, Side, SourceKind
 from tests.adapters.kubernetes.conftest import NOW
@@ -340,6 +341,53 @@ def test_a_pod_that_both_selectors_name_counts_as_canary(world):
     sides = world.find(selectors=named)
     assert counts(sides) == (3, 2)
     assert any(gap.what == "two sides apart" for gap in sides.gaps)
+
+
+OUTRIGHT = Pair(stable=f"rollouts-pod-template-hash={STABLE.hash}", canary=f"rollouts-pod-template-hash={CANARY.hash}")
+
+
+@pytest.mark.parametrize("answer", ["401", "429", "503", "not json"])
+def test_label_selectors_do_not_hide_a_state_that_could_not_be_read(world, answer):
+    """It may be aborted, as it is here."""
+    scenarios.canary(world.cluster, world.place)
+    world.cluster.change(
+        "argoproj.io", "rollouts", "shop", "checkout", lambda rollout: rollout["status"].update(abort=True)
+    )
+    assert world.find(selectors=OUTRIGHT).progress.obstacle == "rollout checkout was aborted"
+    world.cluster.fail(Fault(resource="rollouts.argoproj.io", answer=ANSWERS[answer]))
+    sides = world.find(selectors=OUTRIGHT)
+    assert counts(sides) == (3, 2)
+    assert "could not be read" in sides.progress.obstacle
+    assert not any("replicasets" in gap.hint for gap in sides.gaps), "nobody asked for them"
+
+
+def test_label_selectors_need_no_right_to_read_the_rollout(world):
+    scenarios.canary(world.cluster, world.place)
+    world.cluster.denied.add(("get", "rollouts.argoproj.io"))
+    sides = world.find(selectors=OUTRIGHT)
+    assert (sides.progress.strategy, sides.progress.obstacle, counts(sides)) == ("selectors", "", (3, 2))
+    assert not any("replicasets" in gap.hint for gap in sides.gaps), "nobody asked for them"
+
+
+def test_label_selectors_that_name_a_sides_own_pods_keep_what_the_rollout_says_of_it(world):
+    scenarios.canary(world.cluster, world.place)
+    assert world.find(selectors=OUTRIGHT) == world.find()
+
+
+@pytest.mark.parametrize("selector", ["track=baseline", "track=nobody"])
+def test_a_side_of_other_pods_goes_by_them_alone(world, selector):
+    """Neither metrics nor the difference are those of the Rollout's own stable side."""
+    scenarios.canary(world.cluster, world.place)
+    baseline = replace(STABLE, hash="ba5e00", pods=2, labels={"track": "baseline"})
+    other = replace(world.place, app="checkout-baseline")
+    scenarios.deployment(world.cluster, other, stable=baseline, newest=None)
+    sides = world.find(selectors=Pair(stable=selector, canary=""))
+    assert hashes(sides) == ("", CANARY.hash)
+    assert all(name.startswith("checkout-baseline-") for name in sides.scope.pods.stable)
+    assert sides.scope.services == Pair(stable="", canary="checkout-canary")
+    assert sides.scope.ingresses == ()
+    assert STABLE.hash not in values(sides.scope, Side.STABLE)["pods"]
+    assert sides.diff is None
 
 
 def test_pods_of_another_workload_with_the_same_hash_are_left_out(world):

@@ -43,19 +43,20 @@ class Search:
 
         What else goes wrong is a gap of the plan.
         """
-        target = self.target
-        named = bool(target.selectors.stable and target.selectors.canary)
         try:
             plan = self._followed()
         except TargetError:
-            if not named:
+            if not self._named:
                 raise
             plan = self._unread(None)
         except ApiError as error:
             plan = self._unread(error)
-        if named and not plan.progress.strategy:  # the sides are named outright, and no object says more
-            plan = replace(plan, progress=Progress(strategy="selectors"))
-        return replace(plan, selectors=target.selectors)
+        return replace(plan, selectors=self.target.selectors)
+
+    @property
+    def _named(self) -> bool:
+        """Whether both sides are named outright, so that no object is needed to find them."""
+        return bool(self.target.selectors.stable and self.target.selectors.canary)
 
     def _followed(self) -> Plan:
         """Follow the target to its workload. Raises TargetError and ApiError."""
@@ -143,15 +144,21 @@ class Search:
         return [] if whole else [gap("some ReplicaSets", f"there are more than {len(listed)}, the rest were not read")]
 
     def _unread(self, error: ApiError | None) -> Plan:
-        """Return the plan for a target that could not be read: what the caller said, and why there is no more."""
+        """Return the plan for a target that could not be read: what the caller said, and why there is no more.
+
+        Without ``error`` there is no such object. Sides that are named outright need none, nor one that nobody may
+        read; one that could not be read just now may stand in the way of a promotion.
+        """
         target = self.target
         what = f"{target.kind.value}/{target.name}, and who its sides are"
-        cause = f": {error.reason}" if error else ""
+        if error is None or (error.status == 403 and self._named):
+            progress = Progress(strategy="selectors")
+        else:
+            obstacle = f"the state of the rollout could not be read: {error.reason}"
+            progress = Progress(strategy="", situation="unknown", obstacle=obstacle)
         return Plan(
             name=text_of(controller(self.run), "name") or target.name,
-            progress=Progress(
-                strategy="", situation="unknown", obstacle=f"the state of the rollout could not be read{cause}"
-            ),
+            progress=progress,
             hashes=Pair(stable=target.hashes.stable, canary=target.hashes.canary or label(self.run, HASH)),
             gaps=(error.gap(SourceKind.KUBERNETES, what),) if error else (),
         )

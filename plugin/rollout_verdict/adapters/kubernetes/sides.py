@@ -40,6 +40,7 @@ def find_sides(api: Api, target: Target, gathering: Gathering, *, end: float) ->
     canary, canary_gaps = _pods(search, plan, Side.CANARY)
     stable, shared_gaps = _apart(stable, canary)
     pods = Pair(stable=stable, canary=canary)
+    plan = _of_these(plan, pods)
     chosen = _window(search, plan, gathering, canary)
     diff, diff_gaps = _diff(search, plan, pods)
     states = pods.map(lambda side: tuple(pod_state(pod) for pod in side))
@@ -118,6 +119,31 @@ def _apart(stable: list[Document], canary: list[Document]) -> tuple[list[Documen
     reason = f"{min(both)} belongs to both sides and counts as canary"
     hint = "make stableLabel and canaryLabel exclude each other"
     return [pod for pod in stable if name_of(pod) not in both], [gap("two sides apart", reason, hint)]
+
+
+def _of_these(plan: Plan, pods: Pair[list[Document]]) -> Plan:
+    """Return the plan without what holds for other pods than those that a label selector named.
+
+    Metrics then go by the pods alone: the Rollout's hash, Service and Ingress would bring in those of its own side.
+    """
+
+    def is_its_own(side: Side) -> bool:
+        hash_, found = plan.hashes.of(side), pods.of(side)
+        own = bool(hash_ and found) and all(label(pod, plan.hash_label) == hash_ for pod in found)
+        return own or not plan.selectors.of(side)
+
+    own = Pair(stable=is_its_own(Side.STABLE), canary=is_its_own(Side.CANARY))
+
+    def kept(told: Pair[str]) -> Pair[str]:
+        return Pair(stable=told.stable if own.stable else "", canary=told.canary if own.canary else "")
+
+    return replace(
+        plan,
+        hashes=kept(plan.hashes),
+        services=kept(plan.services),
+        target_groups=kept(plan.target_groups),
+        ingresses=plan.ingresses if own.stable and own.canary else (),
+    )
 
 
 def _window(search: Search, plan: Plan, gathering: Gathering, canary: list[Document]) -> Chosen:
