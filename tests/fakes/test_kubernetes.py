@@ -194,6 +194,17 @@ def test_logs_are_cut_as_the_kubelet_cuts_them(served):
     assert len(read_log(api, pod, limitBytes="100")) == 100
 
 
+@pytest.mark.parametrize(("fares", "same"), [("crash-loop", True), ("out-of-memory", False)])
+def test_a_container_that_waits_has_its_last_log_only(served, fares, same):
+    """As the kubelet answers for one: with or without ``previous``; one that runs again has two."""
+    newest = replace(scenarios.CANARY, fares=fares)
+    cluster = made(lambda cluster: scenarios.canary(cluster, PLACE, newest=newest))
+    _, api = served(cluster)
+    last = read_log(api, first_pod(cluster), previous="true")
+    assert b"cannot open ledger" in last
+    assert (read_log(api, first_pod(cluster)) == last) is same
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [

@@ -78,7 +78,7 @@ def _write(cluster: Cluster, place: Place, version: Version, pod: Mapping[str, A
     if version.fares in ("crash-loop", "out-of-memory"):
         died = [(place.now - timedelta(seconds=41), "panic: cannot open ledger")]
         cluster.log(namespace, name, place.container, text + logs.stamped(died), previous=True)
-        text = b""
+        text = logs.stamped([(place.now - timedelta(seconds=9), "starting again")])
     cluster.log(namespace, name, place.container, text)
     for other in (*version.sidecars, *version.init):
         cluster.log(namespace, name, other, logs.stamped([(start, "proxy is ready")]))
