@@ -122,8 +122,9 @@ def test_clocks_that_differ_are_told(run, live, seconds):
         (Fault(answer=ANSWERS["503"]), "(503) is no API server"),
         (Fault(share=0.5, then="close"), "broke"),
         (Fault(share=0.0, then="hang"), "took too long"),
+        (Fault(pause_s=0.25), "took too long"),
     ],
-    ids=["401", "html", "503", "cut", "hung"],
+    ids=["401", "html", "503", "cut", "hung", "drips"],
 )
 def test_a_cluster_that_does_not_answer_is_missing(run, live, fault, found):
     """One check that says why; those that depend on it are left out."""
