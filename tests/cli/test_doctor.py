@@ -89,6 +89,12 @@ def test_each_verb_that_is_missing_is_named(run, live, read):
     assert ran.code == (1 if read.needed else 0)
 
 
+def test_only_what_keeps_rollouts_from_being_judged_is_needed():
+    """As docs/rbac.md tells what comes of each that is missing."""
+    assert {read.resource.named for read in READS if read.needed} == {"rollouts.argoproj.io", "pods"}
+    assert [read.resource.sub for read in READS if read.needed] == ["", "", "log"]
+
+
 @pytest.mark.parametrize(
     ("group", "check", "todo"),
     [("argoproj.io", "Argo Rollouts", "install Argo Rollouts"), ("metrics.k8s.io", "resource use", "metrics-server")],

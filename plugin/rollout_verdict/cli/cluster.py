@@ -35,7 +35,7 @@ ANSWER_BYTES = 4 << 20  # the list of a large group's resources has some 100 KB
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Something that live evidence asks for, and what for. Without what is not ``needed`` there are verdicts, too."""
+    """Something that live evidence asks for, and what for. Without what is not ``needed`` Rollouts are judged, too."""
 
     verb: str
     resource: Resource
@@ -45,13 +45,13 @@ class Read:
 
 READS = (  # docs/rbac.yaml allows exactly this
     Read("get", KINDS[TargetKind.ROLLOUT], "who is stable and who is canary"),
-    Read("get", KINDS[TargetKind.ANALYSIS_RUN], "analyses named by their run"),
+    Read("get", KINDS[TargetKind.ANALYSIS_RUN], "analyses named by their run", needed=False),
     Read("get", KINDS[TargetKind.EXPERIMENT], "the sides of an experiment", needed=False),
     Read("get", KINDS[TargetKind.DEPLOYMENT], "plain Deployments", needed=False),
-    Read("list", REPLICA_SETS, "what changed between the versions"),
+    Read("list", REPLICA_SETS, "what changed between the versions; the sides of a Deployment", needed=False),
     Read("list", PODS, "the pods of both sides and how they fare"),
     Read("get", LOG, "what they log"),
-    Read("list", EVENTS, "why a pod does not start"),
+    Read("list", EVENTS, "why a pod does not start", needed=False),
     Read("list", POD_METRICS, "what the pods use", needed=False),
 )
 

@@ -194,6 +194,19 @@ def test_the_window_of_an_analysis_that_is_over_ends_with_it(world):
     assert world.find("run", TargetKind.ANALYSIS_RUN).scope.window.end == ended
 
 
+def test_pods_that_were_replaced_after_an_analysis_are_in_the_way_of_judging_it(world):
+    rollout = scenarios.canary(world.cluster, world.place, newest=replace(CANARY, age_s=60.0))
+    scenarios.analysis_run(world.cluster, world.place, rollout, name="run", phase="Failed")
+    ended = f"{NOW - timedelta(seconds=100):%Y-%m-%dT%H:%M:%SZ}"
+    world.cluster.change(
+        "argoproj.io", "analysisruns", "shop", "run", lambda run: run["status"].update(completedAt=ended)
+    )
+    sides = world.find("run", TargetKind.ANALYSIS_RUN)
+    assert sides.progress.obstacle.startswith("the analysis was over before the canary of now took traffic")
+    (early,) = (gap for gap in sides.gaps if gap.what == "time of the canary under traffic")
+    assert "ask about the rollout itself" in early.hint
+
+
 @pytest.mark.parametrize("names", [("baseline", "canary"), ("stable", "experiment"), ("canary", "whatever")])
 def test_an_experiment_is_told_by_the_names_of_its_templates(world, names):
     swapped = names == ("canary", "whatever")

@@ -150,11 +150,11 @@ def _window(search: Search, plan: Plan, gathering: Gathering, canary: list[Docum
     """Choose the window by the API server's clock. One of an analysis that is over ends with it."""
     api = search.api
     end = api.now() + (timedelta(seconds=api.skew_s) if abs(api.skew_s) > SKEW_S else timedelta())
-    over = moment(search.run, "status", "completedAt")
-    if over is not None and over < end:
-        end = over
+    completed = moment(search.run, "status", "completedAt")
+    over = completed is not None and completed < end
     started = [moment(pod, "status", "startTime") for pod in canary]
-    return choose(end, gathering, [ready_since(pod) for pod in canary], started, plan.floor)
+    ready = [ready_since(pod) for pod in canary]
+    return choose(completed if completed and over else end, gathering, ready, started, plan.floor, over=over)
 
 
 def _progress(plan: Plan, chosen: Chosen) -> Progress:
@@ -165,8 +165,7 @@ def _progress(plan: Plan, chosen: Chosen) -> Progress:
 def _early(plan: Plan, chosen: Chosen, canary: list[Document]) -> list[Gap]:
     if not chosen.obstacle or not canary or plan.progress.obstacle:
         return []
-    hint = "let the analysis start later (initialDelay, or a pause before it), or set a shorter warmUp"
-    return [gap("time of the canary under traffic", chosen.obstacle, hint, Side.CANARY)]
+    return [gap("time of the canary under traffic", chosen.obstacle, chosen.hint, Side.CANARY)]
 
 
 def _skewed(api: Api) -> list[Gap]:
