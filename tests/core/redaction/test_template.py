@@ -93,7 +93,7 @@ def test_variables_and_headers_are_known_by_their_path(path, value, shown):
 @pytest.mark.parametrize(
     ("which", "words", "shown"),
     [
-        ("args", ["-p", "hunter2x"], ["-p", "<value:1>"]),
+        ("args", ["-p", "hunter2x", "-u", "me:1234"], ["-p", "<secret:1>", "-u", "<secret:2>"]),
         ("args", ["-phunter4z", "-v"], ["<value:1>", "-v"]),
         ("args", ["--db-pass=hunter3y", "--port=8080"], ["--db-pass=<password:1>", "--port=8080"]),
         ("args", ["--pin", "8310", "--pin=8310"], ["--pin", "<secret:1>", "--pin=<secret:1>"]),
@@ -114,7 +114,7 @@ def test_of_a_command_line_the_flags_and_what_is_harmless_are_shown(which, words
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("--port 8080 -p hunter2x", "--port 8080 -p <value:1>"),
+        ("--port 8080 -p hunter2x", "--port 8080 -p <secret:1>"),
         ('["--port=80", "hunter2x…', "<value:1> <value:2>"),
         ('{"a": 1}', "<value:1> <value:2>"),
         ("[1]", "<value:1>"),

@@ -25,7 +25,7 @@ _REFERENCE = re.compile(r"(?:secretKeyRef|configMapKeyRef|fieldRef|resourceField
 
 _SECRET_NAME = re.compile(
     r"pass|pwd|secret|token|key|cred|auth|cookie|session|private|signature|signing|license|licence|passphrase|webhook"
-    r"|(?:^|[^a-z])(?:pw|pin|pat|otp|jwt|dsn|salt|seed|code|sig|hash|cert|login|user|username|account|basic|sid|admin)"
+    r"|(?:^|[^a-z])(?:pw|pin|pat|otp|jwt|dsn|salt|seed|code|sig|hash|cert|login|user|username|account|basic|sid|admin|u|p)"
     r"(?:$|[^a-z])",
     re.IGNORECASE,
 )
