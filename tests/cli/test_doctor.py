@@ -90,6 +90,12 @@ def test_each_verb_that_is_missing_is_named(run, live, read):
     assert ran.code == (1 if read.needed else 0)
 
 
+def test_only_what_keeps_rollouts_from_being_judged_is_needed():
+    """As docs/rbac.md tells what comes of each that is missing."""
+    assert {read.resource.named for read in READS if read.needed} == {"rollouts.argoproj.io", "pods"}
+    assert [read.resource.sub for read in READS if read.needed] == ["", "", "log"]
+
+
 @pytest.mark.parametrize(
     ("group", "check", "todo"),
     [("argoproj.io", "Argo Rollouts", "install Argo Rollouts"), ("metrics.k8s.io", "resource use", "metrics-server")],
@@ -123,8 +129,9 @@ def test_clocks_that_differ_are_told(run, live, seconds):
         (Fault(answer=ANSWERS["503"]), "(503) is no API server"),
         (Fault(share=0.5, then="close"), "broke"),
         (Fault(share=0.0, then="hang"), "took too long"),
+        (Fault(pause_s=0.25), "took too long"),
     ],
-    ids=["401", "html", "503", "cut", "hung"],
+    ids=["401", "html", "503", "cut", "hung", "drips"],
 )
 def test_a_cluster_that_does_not_answer_is_missing(run, live, fault, found):
     """One check that says why; those that depend on it are left out."""

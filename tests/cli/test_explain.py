@@ -261,23 +261,24 @@ class Clock:
         self.during(self.waits)
 
 
-def watched(capsys, served, clock, *, output="text", **limits):
+def watched(capsys, served, clock, *, output="text", name="checkout", save=None, **limits):
     """Watch a rollout; returns exit code, what was written, and stderr."""
     written = []
-    question = Question(name="checkout", kubeconfig=str(served.kubeconfig))
+    question = Question(name=name, kubeconfig=str(served.kubeconfig))
     with Progress("looking at checkout") as progress:
-        code, _ = explained(
+        code, note = explained(
             question,
             Policy(mode=Mode.RULES),
             Settings(),
             output=output,
             progress=progress,
+            save=save,
             watch=Watch(**limits),
             write=written.append,
             clock=clock,
             sleep=clock.sleep,
         )
-    return code, written, capsys.readouterr().err
+    return code, written, capsys.readouterr().err + note
 
 
 def ended(cluster):
@@ -298,6 +299,42 @@ def test_watching_ends_when_the_rollout_is_over(capsys, live):
     assert [text.count("ROLLBACK") for text in written] == [1, 0]
     assert code == 11
     assert "looking again in 30 s" in err
+
+
+def test_an_object_that_goes_away_ends_watching_with_the_last_verdict(capsys, live, tmp_path):
+    """What was seen of it is told and kept."""
+    served = live(failing)
+
+    def gone(number):
+        if number == 2:
+            served.cluster.remove("argoproj.io", "rollouts", "shop", "checkout")
+
+    code, written, err = watched(capsys, served, Clock(gone), output="json", save=tmp_path / "saved")
+    assert code == 10
+    assert json.loads("".join(written))["verdict"]["decision"] == "rollback"
+    assert (tmp_path / "saved").is_dir()
+    assert "there is no rollout/checkout in namespace shop" in err
+    assert "the last verdict stands" in err
+
+
+def test_an_object_that_was_never_there_is_wrong_usage_also_when_watched(capsys, live):
+    """There is no verdict that could stand."""
+    with pytest.raises(InputError, match="there is no rollout/nobody"):
+        watched(capsys, live(failing), Clock(), name="rollout/nobody")
+
+
+def test_watching_a_superseded_canary_ends(capsys, live):
+    """It never comes back."""
+
+    def build(cluster, place):
+        tree = failing(cluster, place)
+        run = scenarios.analysis_run(cluster, place, tree, name="old")
+        run["metadata"]["labels"]["rollouts-pod-template-hash"] = "0ld"
+        cluster.add(run)
+
+    clock = Clock()
+    code, written, _ = watched(capsys, live(build), clock, name="ar/old", most_s=100.0)
+    assert (code, clock.waits, len(written)) == (11, 0, 1)
 
 
 def test_watching_has_an_end(capsys, live):

@@ -73,22 +73,31 @@ def test_a_side_of_which_no_container_is_read_says_so(world):
     assert [(gap.source, gap.side) for gap in gaps] == [(SourceKind.LOGS, Side.STABLE), (SourceKind.LOGS, Side.CANARY)]
 
 
-def test_a_restarted_container_is_read_before_and_after_its_restart(world):
-    scenarios.canary(world.cluster, world.place, newest=replace(CANARY, fares="crash-loop"))
+@pytest.mark.parametrize(
+    ("fares", "asked"), [("out-of-memory", {"true", "false"}), ("crash-loop", {"false"})], ids=["runs", "waits"]
+)
+def test_each_log_of_a_restarted_container_is_read_once(world, fares, asked):
+    """While it waits to start again, its last log is all there is, and is the answer to both questions."""
+    scenarios.canary(world.cluster, world.place, newest=replace(CANARY, fares=fares))
     sides = world.find()
-    logs, _, _ = world.logs(sides)
-    asked = [entry for entry in world.cluster.asked("pods/log") if CANARY.hash in entry.name]
-    assert {entry.query.get("previous", "false") for entry in asked} == {"true", "false"}
-    assert logs is not None
+    logs, gaps, _ = world.logs(sides)
+    entries = [entry for entry in world.cluster.asked("pods/log") if CANARY.hash in entry.name]
+    assert {entry.query.get("previous", "false") for entry in entries} == asked
+    (died,) = (one for one in logs.patterns if "ledger" in one.template)
+    assert died.counts.canary == (1, 1)
+    assert gaps == ()
 
 
-def test_a_log_that_the_kubelet_has_removed_is_no_gap(world):
-    scenarios.canary(world.cluster, world.place, newest=replace(CANARY, fares="crash-loop"))
+def test_a_log_that_the_kubelet_has_removed_is_a_gap(world):
+    scenarios.canary(world.cluster, world.place, newest=replace(CANARY, fares="out-of-memory"))
     with world.cluster.lock:
         for key in [key for key in world.cluster.logs if key[3]]:
             del world.cluster.logs[key]
-    _, gaps, _ = world.logs(world.find())
-    assert gaps == ()
+    logs, (gap,), _ = world.logs(world.find())
+    assert (gap.side, gap.reason) == (Side.CANARY, "the log before the restart is gone")
+    assert gap.hint
+    assert set(partials(logs.pods.canary).values()) == {gap.reason}
+    assert all(pod.events for pod in logs.pods.canary)
 
 
 def test_a_pod_that_waits_for_its_image_is_not_asked(world):

@@ -282,6 +282,18 @@ def test_a_label_selector_as_text(selector, text):
     assert selector_of({"spec": {"selector": selector}, "status": {"selector": "from=status"}}) == text
 
 
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "app=a,rollouts-pod-template-hash=5b8f9c,tier in (x,y)",
+        "rollouts-pod-template-hash=5b8f9c,app=a,tier in (x,y)",
+        "app=a,tier in (x,y),rollouts-pod-template-hash=5b8f9c",
+    ],
+)
+def test_a_label_selector_in_the_status_is_taken_without_the_hash_of_one_side(selector):
+    assert selector_of({"status": {"selector": selector}}) == "app=a,tier in (x,y)"
+
+
 KEYS = st.sampled_from(
     ["metadata", "spec", "status", "name", "labels", "annotations", "ownerReferences", "containers", "strategy", "canary",
      "blueGreen", "steps", "setWeight", "conditions", "type", "pauseConditions", "startTime", "containerStatuses",
