@@ -276,6 +276,16 @@ def test_a_counter_without_status_does_not_pass_as_free_of_failures(families):
     assert "status, code, status_code" in gap.reason
 
 
+def test_words_for_a_status_do_not_pass_as_free_of_failures(families):
+    """``status="error"`` is no 5xx: no ratio of 0 where half of the canary's requests fail, but a gap and no promotion."""
+    scope = odd_series.WORDS.scope()
+    evidence, gaps = collect(families, scope)
+    assert {meta.direction for meta in evidence.meta} == {Direction.NEUTRAL}
+    (gap,) = [gap for gap in gaps if gap.what == "failures in the metrics of preset app"]
+    assert "known values" in gap.reason
+    assert judged(evidence, gaps, scope).verdict.decision is Decision.INCONCLUSIVE
+
+
 def test_a_canary_beyond_the_highest_bound_is_told_of_and_judged(families):
     """Its quantiles are at least the highest bound, and stable's are not: that is harm, and the gap says how little."""
     scope = odd_series.SLOW.scope()

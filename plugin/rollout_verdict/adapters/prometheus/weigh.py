@@ -111,7 +111,7 @@ def _lacking(found: Found) -> list[Gap]:
         gaps.append(report.gap(f"part of the {report.what(preset)}", preset.note))
     if reading.errors is None and reading.variant.errors:
         labels = ", ".join(one.label for one in reading.variant.errors)
-        reason = f"its series have none of the labels that tell failures ({labels}) on both sides"
+        reason = f"its series have none of the labels that tell failures ({labels}) with known values on both sides"
         gaps.append(report.gap(f"failures in the {report.what(preset)}", reason, _NO_STATUS))
     if reading.latency is None and reading.variant.latency:
         reason = "there are no series of durations for this rollout"
@@ -119,7 +119,7 @@ def _lacking(found: Found) -> list[Gap]:
     return gaps
 
 
-_NO_STATUS = "put the status of the answer on the counter of requests"
+_NO_STATUS = "put the status code of the answer on the counter of requests"
 _NO_LATENCY = "switch on the histogram of durations"
 
 
