@@ -6,13 +6,10 @@ import pytest
 
 from rollout_verdict.adapters.prometheus.memory import Memory
 from rollout_verdict.adapters.prometheus.options import OwnQuery, Wanted
-from rollout_verdict.core.evidence import Direction, Evidence
-from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.redaction.redact import Redactor
-from rollout_verdict.core.values import Decision, Pair, Severity, Side, SourceKind
-from rollout_verdict.engine import judge
+from rollout_verdict.core.evidence import Direction
+from rollout_verdict.core.values import Decision, Severity, Side, SourceKind
 from tests.adapters.prometheus import odd_series
-from tests.adapters.prometheus.asking import collect, mean, values
+from tests.adapters.prometheus.asking import collect, judged, mean, values
 from tests.adapters.prometheus.conftest import world
 from tests.adapters.prometheus.families import FAMILIES
 from tests.adapters.prometheus.world import END, RATE, WINDOW_S
@@ -20,14 +17,6 @@ from tests.adapters.prometheus.world import END, RATE, WINDOW_S
 NGINX, APP, ALB, TRAEFIK = (
     next(one for one in FAMILIES if one.id == name) for name in ("nginx", "app-status", "alb", "traefik")
 )
-
-
-def judged(evidence, gaps, scope):
-    both = Pair(stable=Side.STABLE, canary=Side.CANARY)
-    whole = Evidence(
-        rollout=scope.rollout, window=scope.window, pods=both.map(scope.pods.of), metrics=evidence, gaps=gaps
-    )
-    return judge(whole, Policy(), None, Redactor())
 
 
 def of_metrics(result, *severities):

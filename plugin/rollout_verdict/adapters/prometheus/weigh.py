@@ -71,7 +71,13 @@ def weighed(
             if name in metas:
                 name = f"{one.plan.probed.preset.name.replace('-', '_')}_{name}"
             series.append(pair.map(partial(_renamed, name=name)))
-            metas[name] = MetricMeta(name=name, unit=ask.unit, direction=ask.direction, help=_help(one.plan, ask))
+            metas[name] = MetricMeta(
+                name=name,
+                unit=ask.unit,
+                direction=ask.direction,
+                help=_help(one.plan, ask),
+                acquits=not one.plan.probed.about_pods,
+            )
     whole = Pair(
         stable=tuple(one for pair in series for one in pair.stable),
         canary=tuple(one for pair in series for one in pair.canary),
