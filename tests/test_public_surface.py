@@ -160,7 +160,7 @@ EVIDENCE_KEYS = {
     "LogSample": "pod container time text",
     "MetricEvidence": "series meta window",
     "MetricSeries": "name labels pod samples dropped",
-    "MetricMeta": "name unit direction help",
+    "MetricMeta": "name unit direction help acquits",
     "KubernetesEvidence": "pods",
     "Progress": "strategy situation step steps weight revision message window_basis obstacle",
     "PodState": "name phase start_time containers conditions events node",

@@ -7,13 +7,10 @@ import pytest
 from rollout_verdict.adapters.prometheus import catalogue
 from rollout_verdict.adapters.prometheus.memory import Memory
 from rollout_verdict.adapters.prometheus.options import OwnQuery, Wanted, matching
-from rollout_verdict.core.evidence import Direction, Evidence
-from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.redaction.redact import Redactor
-from rollout_verdict.core.values import Decision, Pair, Severity, Side, SourceKind
-from rollout_verdict.engine import judge
+from rollout_verdict.core.evidence import Direction
+from rollout_verdict.core.values import Decision, Severity, Side, SourceKind
 from tests.adapters.prometheus import odd_series
-from tests.adapters.prometheus.asking import collect, mean, values
+from tests.adapters.prometheus.asking import collect, judged, mean, values
 from tests.adapters.prometheus.conftest import world
 from tests.adapters.prometheus.families import FAMILIES
 from tests.adapters.prometheus.world import END, RATE, WINDOW_S
@@ -21,14 +18,6 @@ from tests.adapters.prometheus.world import END, RATE, WINDOW_S
 NGINX, APP, ALB, TRAEFIK = (
     next(one for one in FAMILIES if one.id == name) for name in ("nginx", "app-status", "alb", "traefik")
 )
-
-
-def judged(evidence, gaps, scope):
-    both = Pair(stable=Side.STABLE, canary=Side.CANARY)
-    whole = Evidence(
-        rollout=scope.rollout, window=scope.window, pods=both.map(scope.pods.of), metrics=evidence, gaps=gaps
-    )
-    return judge(whole, Policy(), None, Redactor())
 
 
 def of_metrics(result, *severities):
@@ -275,6 +264,16 @@ def test_a_counter_without_status_does_not_pass_as_free_of_failures(families):
     assert "http_error_ratio" not in {meta.name for meta in evidence.meta}
     (gap,) = [gap for gap in gaps if gap.what == "failures in the metrics of preset app"]
     assert "status, code, status_code" in gap.reason
+
+
+def test_words_for_a_status_do_not_pass_as_free_of_failures(families):
+    """``status="error"`` is no 5xx: no ratio of 0 where half of the canary's requests fail, but a gap and no promotion."""
+    scope = odd_series.WORDS.scope()
+    evidence, gaps = collect(families, scope)
+    assert {meta.direction for meta in evidence.meta} == {Direction.NEUTRAL}
+    (gap,) = [gap for gap in gaps if gap.what == "failures in the metrics of preset app"]
+    assert "known values" in gap.reason
+    assert judged(evidence, gaps, scope).verdict.decision is Decision.INCONCLUSIVE
 
 
 def test_a_canary_beyond_the_highest_bound_is_told_of_and_judged(families):

@@ -79,7 +79,7 @@ class Chooser:
             await self._try(kubernetes, scope, span, given, found=found, gaps=tried)
             # Its absence is no news: the Kubernetes API tells most of it.
             gaps += () if any(one.preset is kubernetes and one.flag is Flag.ABSENT for one in found) else tried
-        if not found:
+        if not found and not gaps:
             reason = "the server has none of the metrics that the presets know"
             gaps.append(
                 report.gap("metrics", reason, "scrape the router, the mesh or the application; or write queries")

@@ -57,9 +57,11 @@ class Measurement:
         span = Span(start=scope.window.start.timestamp(), end=scope.window.end.timestamp())
         try:
             probed, gaps = await self._chooser.choose(scope, span, self._wanted.presets)
-            self._gaps += gaps
         except TroubleError as trouble:
-            return None, (report.of_trouble("metrics", trouble),)
+            probed, gaps = [], [report.of_trouble("metrics", trouble)]
+            if trouble.treatment.everywhere:
+                return None, tuple(gaps)
+        self._gaps += gaps
         answering = any(one.flag is Flag.OK and not one.about_pods for one in probed)
         read = [one for one in probed if one.flag is Flag.OK or not answering]
         plans = [plan for one in read if (plan := self._plan(one, scope, span))]

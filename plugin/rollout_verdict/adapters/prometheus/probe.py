@@ -279,8 +279,8 @@ def _detail_parts(reading: Reading, chosen: Pair[Selection], span: Span) -> list
     for name, options in (("errors", variant.errors), ("client", variant.client_errors)):
         for index, one in enumerate(options):
             if one.label:
-                for side in Side:  # a version that renamed the label would seem to have no failures
-                    matchers = (variant.only, f'{one.label}!=""')
+                for side in Side:  # a version that renamed the label or its values would seem to have no failures
+                    matchers = (variant.only, f'{one.label}=~"{one.values}"')
                     vector = shapes.counted(variant.counter, chosen.of(side), span.seconds, *matchers)
                     parts.append(shapes.marked(f"max({vector})", f"{name} {index} {side.value}"))
     for index, latency in enumerate(variant.latency):
