@@ -1,7 +1,7 @@
 """The tables of the service and what is asked of them: the same SQL for SQLite and PostgreSQL.
 
     analyses    one row an analysis: the request, its phase, its verdict in the columns of a list
-    documents   evidence while an analysis runs, its whole result when it is done, uploaded bundles; compressed
+    documents   what an analysis gathered while it runs, its whole result when it is done, uploaded bundles; compressed
     answers     one row for each call of a model: a place among those who ask, then the answer that was paid for
     replicas    the pulse of each process
 
@@ -27,7 +27,7 @@ from rollout_verdict.core.result import Result
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.values import Opinion
 from rollout_verdict.jobs import codec
-from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, Summary
+from rollout_verdict.jobs.analysis import Analysis, Gathered, Page, Phase, Query, Request, Summary
 from rollout_verdict.jobs.answers import Limits, Spent, tokens_of
 from rollout_verdict.jobs.database import DatabaseError, storable
 
@@ -103,11 +103,15 @@ OPEN = (Phase.QUEUED.value, Phase.RUNNING.value)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """An analysis as whoever does it needs it; ``deadline`` is seconds since the epoch."""
+    """An analysis as whoever does it needs it; ``deadline`` is seconds since the epoch.
+
+    ``again`` says that it was begun before, here or by a process that died.
+    """
 
     request: Request
     phase: Phase
     deadline: float
+    again: bool
 
 
 class Store:
@@ -158,13 +162,18 @@ class Store:
                 phase=sa.case((ANALYSES.c.phase == Phase.QUEUED.value, Phase.RUNNING.value), else_=ANALYSES.c.phase),
                 started=sa.func.coalesce(ANALYSES.c.started, now),
             )
-            .returning(ANALYSES.c.request, ANALYSES.c.phase, ANALYSES.c.deadline)
+            .returning(ANALYSES.c.request, ANALYSES.c.phase, ANALYSES.c.deadline, ANALYSES.c.started)
         )
         with self._engine.begin() as connection:
             row = connection.execute(change).first()
         if row is None:
             return None
-        return Begun(request=codec.value_of(codec.REQUEST, row.request), phase=Phase(row.phase), deadline=row.deadline)
+        return Begun(
+            request=codec.value_of(codec.REQUEST, row.request),
+            phase=Phase(row.phase),
+            deadline=row.deadline,
+            again=row.started != now,
+        )
 
     def end(
         self,
@@ -290,12 +299,17 @@ class Store:
                 sa.select(DOCUMENTS.c.content).where(DOCUMENTS.c.id == key, DOCUMENTS.c.kind == kind)
             ).scalar()
 
-    def evidence(self, analysis_id: str) -> Evidence | None:
-        """Return the evidence of an analysis, while it runs or when it is done."""
-        if content := self.document(analysis_id, "evidence"):
-            return codec.unpacked(codec.EVIDENCE, content)
-        result = self.result(analysis_id)
-        return None if result is None else result.evidence
+    def keep_gathered(self, analysis_id: str, content: bytes, now: float) -> bool:
+        """Keep what an analysis has gathered, packed. The first one stays; return whether this was it."""
+        insert = self._insert(DOCUMENTS).values(id=analysis_id, kind="evidence", created=now, content=content)
+        with self._engine.begin() as connection:
+            kept = connection.execute(insert.on_conflict_do_nothing().returning(DOCUMENTS.c.id))
+            return kept.first() is not None
+
+    def gathered(self, analysis_id: str) -> Gathered | None:
+        """Return what an analysis that runs has gathered."""
+        content = self.document(analysis_id, "evidence")
+        return None if content is None else codec.unpacked(codec.GATHERED, content)
 
     def uploaded(self, key: str) -> Evidence | None:
         """Return the evidence of an uploaded bundle."""
