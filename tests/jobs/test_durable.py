@@ -11,7 +11,8 @@ from rollout_verdict.adapters.bundle import BundleError, read_bundle, read_recor
 from rollout_verdict.core.canonical import digest
 from rollout_verdict.core.target import TargetError
 from rollout_verdict.core.values import Decision, SourceKind
-from rollout_verdict.jobs.analysis import Phase, Query, Request
+from rollout_verdict.jobs import codec
+from rollout_verdict.jobs.analysis import Gathered, Phase, Query, Request
 from rollout_verdict.jobs.answers import Limits
 from tests.conftest import ROOT
 from tests.jobs.conftest import BAD, GOOD, UNLIMITED, Live, ended, service, until
@@ -395,6 +396,22 @@ def test_what_is_remembered_belongs_to_the_evidence(sqlite):
         analyses.start(request("one"))
         assert ended(analyses, "one").summary.decision is Decision.PROMOTE
         assert analyses.result("one").evidence.pods == GOOD.pods
+
+
+def test_the_first_evidence_that_is_kept_is_judged(database):
+    """A process that was taken for dead comes back with its own, after the one that took over has gathered."""
+    live = Live(BAD)
+    live.go.clear()
+    with service(database, live) as analyses:
+        analyses.start(request("one"))
+        assert live.begun.wait(60)
+        first = Gathered(evidence=GOOD, redactions={"email": 7})
+        assert analyses._store.keep_gathered("one", codec.packed(first), 1.0)
+        live.go.set()
+        assert ended(analyses, "one").summary.decision is Decision.PROMOTE
+        result = analyses.result("one")
+    assert result.evidence == GOOD
+    assert ("email", 7) in result.redactions
 
 
 def test_progress_is_told_while_it_happens(sqlite):

@@ -9,10 +9,13 @@ import sqlalchemy as sa
 from rollout_verdict.core.ports import Judgement
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.values import Decision, Gap, Opinion, SourceKind, Usage
-from rollout_verdict.jobs.analysis import Phase, Query
+from rollout_verdict.jobs import codec
+from rollout_verdict.jobs.analysis import Gathered, Phase, Query
 from rollout_verdict.jobs.answers import Limits, Spent
 from rollout_verdict.jobs.database import DatabaseError
-from rollout_verdict.jobs.store import DAY_S, SCHEMA, VERSION
+from rollout_verdict.jobs.store import DAY_S
+from rollout_verdict.jobs.tables import SCHEMA, VERSION
+from tests.jobs.conftest import BAD, GOOD
 from tests.jobs.process import request
 
 NOW = 1_790_000_000.0
@@ -76,12 +79,12 @@ def test_an_end_is_final(store):
     with store.adding(request("one"), NOW, 600.0):
         pass
     assert store.begin("one", NOW + 1).phase is Phase.RUNNING
-    store.keep("one", "evidence", b"x", NOW)
-    store.progress("one", (Stage(name="logs", done=1, total=2),))
+    assert store.keep_gathered("one", b"x", NOW)
+    store.progress({"one": (Stage(name="logs", done=1, total=2),), "none": ()})
     assert store.get("one").stages == (Stage(name="logs", done=1, total=2),)
     assert store.end("one", Phase.CANCELLED, NOW + 2, message="enough")
     assert not store.end("one", Phase.DONE, NOW + 3, result=b"late")
-    store.progress("one", ())
+    store.progress({"one": ()})
     found = store.get("one")
     assert (found.phase, found.message, found.finished.timestamp()) == (Phase.CANCELLED, "enough", NOW + 2)
     assert found.stages
@@ -89,6 +92,19 @@ def test_an_end_is_final(store):
     assert store.document("one", "evidence") is None
     assert store.begin("one", NOW + 4).phase is Phase.CANCELLED
     assert store.begin("two", NOW) is None
+
+
+def test_who_begins_again_hears_of_it_and_finds_what_was_gathered(store):
+    """The first evidence stays: what a replica that was taken for dead brings late is not what is judged."""
+    with store.adding(request("one"), NOW, 600.0):
+        pass
+    assert not store.begin("one", NOW + 1).again
+    assert store.gathered("one") is None
+    first, late = (Gathered(evidence=evidence, redactions={"email": 2}) for evidence in (GOOD, BAD))
+    assert store.keep_gathered("one", codec.packed(first), NOW + 2)
+    assert not store.keep_gathered("one", codec.packed(late), NOW + 3)
+    assert store.begin("one", NOW + 4).again
+    assert store.gathered("one") == first
 
 
 def test_places_among_those_who_ask(store):

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.target import Target
@@ -80,6 +81,14 @@ class Analysis:
     stages: tuple[Stage, ...] = ()
     message: str = ""
     summary: Summary | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What an analysis has gathered: redacted evidence, and how often what was redacted in it."""
+
+    evidence: Evidence
+    redactions: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

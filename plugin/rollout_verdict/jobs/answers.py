@@ -18,6 +18,11 @@ class Limits:
     tokens_a_day: int | None = None  # whoever pays decides
     cost_a_day_usd: float | None = None
 
+    @property
+    def daily(self) -> bool:
+        """Whether a day has a limit at all."""
+        return self.tokens_a_day is not None or self.cost_a_day_usd is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from dbos import DBOS, DBOSClient
 
 from rollout_verdict.adapters.bundle import BundleError, Limits, packed_bundle, read_bundle
@@ -37,8 +37,8 @@ _LOG = logging.getLogger(__name__)
 
 NAME = "rollout-verdict"
 WORKFLOW, QUEUE = "analysis", "analyses"
-# Of the order of steps in an analysis. Work that an earlier release began is gone on with by one of the same number.
-STEPS = "1"
+# Of how an analysis is gone on with. Work that an earlier release began is gone on with by one of the same number.
+STEPS = "2"
 MIB = 1 << 20
 UPLOAD = Limits(archive_bytes=1024 * MIB, log_bytes=1024 * MIB)  # unpacked; reduced while it streams
 
@@ -62,7 +62,7 @@ class DurableAnalyses:
         self._opened.callback(self._engine.dispose)
         self._opened.callback(self._reader.dispose)
         self._store = Store(self._engine, self._reader)
-        self._running = Running(self._save)
+        self._running = Running()
         self._work = Work(self._store, self._running, parts, settings, clock)
         self._watch = Watch(
             settings.replica,
@@ -129,23 +129,24 @@ class DurableAnalyses:
         """Start an analysis, or find the one with that id. The flag says whether it is new."""
         now = self._clock()
         kept = replace(request, config=_kept(request.config, self._parts.redact))
-        with _available():
-            with self._store.adding(kept, now, _deadline_s(kept.config)) as (connection, new):
-                if new:
-                    self._client.enqueue_in_transaction(
-                        connection,
-                        {
-                            "workflow_name": WORKFLOW,
-                            "queue_name": QUEUE,
-                            "workflow_id": request.id,
-                            "app_version": STEPS,
-                        },
-                        request.id,
-                    )
-            found = self.get(request.id)
+        with _available(), self._store.adding(kept, now, _deadline_s(kept.config)) as (connection, new):
+            if new:
+                self._client.enqueue_in_transaction(
+                    connection,
+                    {
+                        "workflow_name": WORKFLOW,
+                        "queue_name": QUEUE,
+                        "workflow_id": request.id,
+                        "app_version": STEPS,
+                    },
+                    request.id,
+                )
+        if new:
+            return Analysis(request=kept, phase=Phase.QUEUED, created=datetime.fromtimestamp(now, UTC)), True
+        found = self.get(request.id)
         if found is None:
             raise UnavailableError("the analysis was deleted while it was started")
-        return found, new
+        return found, False
 
     def get(self, analysis_id: str) -> Analysis | None:
         """Return an analysis, None when it is not known (any more)."""
@@ -216,12 +217,6 @@ class DurableAnalyses:
         """Return how many analyses wait and run, over all replicas."""
         with _available():
             return self._store.counts()
-
-    def _save(self, analysis_id: str, stages: tuple[Any, ...]) -> None:
-        try:
-            self._store.progress(analysis_id, stages)
-        except sa.exc.SQLAlchemyError:
-            _LOG.debug("progress of %s was not kept", analysis_id)  # the next one will be
 
 
 def _step(name: str, do: Callable[[], Any]) -> Any:

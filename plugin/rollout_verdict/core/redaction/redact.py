@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 from rollout_verdict.core.evidence import TemplateChange
@@ -144,11 +145,19 @@ def _walk(value: Any, text: Text, named: Named, template: Named) -> Any:
         return replace(value, path=text(value.path), stable=stable, canary=canary)
     if isinstance(value, tuple):
         return _walk_tuple(value, text, named, template)
-    if is_dataclass(value) and not isinstance(value, type):
-        before = {item.name: getattr(value, item.name) for item in fields(value)}
-        changed = {key: new for key, old in before.items() if (new := _walk(old, text, named, template)) is not old}
-        return replace(value, **changed) if changed else value
-    return value
+    changed = {}
+    for name in _fields(type(value)):  # type: ignore[arg-type]  # a class is hashable
+        old = getattr(value, name)
+        new = _walk(old, text, named, template)
+        if new is not old:
+            changed[name] = new
+    return replace(value, **changed) if changed else value
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields, none for another type: looked up once, asked for very often."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 _PLAIN = frozenset({float, int})
