@@ -114,6 +114,51 @@ def test_the_same_key_starts_once_for_the_same_caller(client):
     assert uploaded.status_code == 409
 
 
+def test_the_same_key_with_another_configuration_is_a_conflict(client):
+    """The verdict by one configuration is none by another: the answer names what differs, and what to do."""
+    body = {"namespace": "shop", "name": "healthy", "config": {"window": "10m", "mode": "rules"}}
+    key = {"idempotency-key": "k3"}
+    first = client.post(PATH, json=body, headers=key).json()["id"]
+    for same in ({"mode": "rules", "window": 600}, {**body["config"], "colour": "red", "minConfidence": 70}):
+        again = client.post(PATH, json={**body, "config": same}, headers=key)
+        assert (again.status_code, again.json()["id"]) == (200, first)
+    for config, told in (
+        ({"window": "5m", "mode": "rules"}, "config.window"),
+        ({}, "config.mode"),
+        ({**body["config"], "requiredSources": ["diff"]}, "config.requiredSources"),
+    ):
+        other = client.post(PATH, json={**body, "config": config}, headers=key)
+        assert other.status_code == 409
+        assert f"with another {told}: repeat that request unchanged, or take another key" in other.json()["message"]
+
+
+def test_the_same_key_for_another_replay_is_a_conflict(client):
+    made, path = start(client, "new-errors"), f"{PATH}/{start(client, 'healthy')}/replay"
+    key = {"idempotency-key": "k4"}
+    given = [
+        {"config": {"mode": "rules"}},
+        {"config": {"mode": "rules"}},
+        {"config": {"mode": "advisory"}},
+        {"model": "x"},
+    ]
+    answers = [client.post(path, json=body, headers=key) for body in given]
+    assert [answer.status_code for answer in answers] == [201, 200, 409, 409]
+    assert "config.model, config.mode" in answers[3].json()["message"]
+    elsewhere = client.post(f"{PATH}/{made}/replay", json=given[0], headers=key)
+    assert "another name, evidence:" in elsewhere.json()["message"]
+
+
+def test_whose_a_taken_id_is_stays_unsaid(client, services):
+    """The plugin's door takes any id: whoever meets one of a namespace they may not see learns that it is taken."""
+    body = {"namespace": "shop", "name": "healthy", "config": {"mode": "rules"}}
+    made = client.post(PATH, json=body, headers={"idempotency-key": "k5", **bearer("shop")}).json()["id"]
+    kept = services.analyses.kept[made]
+    services.analyses.kept[made] = replace(kept, request=replace(kept.request, namespace="elsewhere", name="secret"))
+    answer = client.post(PATH, json=body, headers={"idempotency-key": "k5", **bearer("shop")})
+    assert answer.status_code == 409
+    assert "with another namespace:" in answer.json()["message"]
+
+
 def test_the_same_key_for_another_bundle_is_a_conflict(client):
     """The verdict on the first bundle is none on the second."""
     headers = {"idempotency-key": "k2", **GZIP}

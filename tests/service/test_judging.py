@@ -90,6 +90,26 @@ def failing(rate=0.4, wording="could not charge card"):
     return canaries.evidence(metrics=canaries.metrics(rate), logs=canaries.logs(canaries.SERVED, failed))
 
 
+def test_what_is_kept_without_its_secrets_is_still_the_same_request(client):
+    """A repeated start is held against what the database keeps: redacted, and written as JSON."""
+    config = {
+        "githubUrl": "https://robot:hunter2secret@git.example/shop",
+        "extraPrompt": "password=hunter2secret, mail alice@shop.example",
+        "secondOpinions": ["", ""],
+        "thresholds": {"logs": {}},
+    }
+    body = {"namespace": "shop", "name": "checkout", "config": config}
+
+    def started(**changes):
+        changed = {**body, "config": {**config, **changes}}
+        return client.post("/v1/analyses", json=changed, headers={"idempotency-key": "one"})
+
+    first = judged(client, started())
+    assert started().json()["id"] == started(secondOpinions=2).json()["id"] == first["id"]
+    other = started(extraPrompt="password=hunter2secret, mail bob")
+    assert (other.status_code, "another config.extraPrompt:" in other.json()["message"]) == (409, True)
+
+
 # Memory
 
 

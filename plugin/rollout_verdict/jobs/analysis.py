@@ -117,6 +117,13 @@ class Analyses(Protocol):
         """Start an analysis, or find the one with that id. The flag says whether it is new."""
         ...
 
+    def as_kept(self, request: Request) -> Request:
+        """Return a request as it is kept: its configuration without secrets, nor keys that mean nothing here.
+
+        What is kept comes out unchanged.
+        """
+        ...
+
     def get(self, analysis_id: str) -> Analysis | None:
         """Return an analysis, None when it is not known (any more)."""
         ...

@@ -128,7 +128,7 @@ class DurableAnalyses:
     def start(self, request: Request) -> tuple[Analysis, bool]:
         """Start an analysis, or find the one with that id. The flag says whether it is new."""
         now = self._clock()
-        kept = replace(request, config=_kept(request.config, self._parts.redact))
+        kept = self.as_kept(request)
         with _available():
             with self._store.adding(kept, now, _deadline_s(kept.config)) as (connection, new):
                 if new:
@@ -146,6 +146,10 @@ class DurableAnalyses:
         if found is None:
             raise UnavailableError("the analysis was deleted while it was started")
         return found, new
+
+    def as_kept(self, request: Request) -> Request:
+        """Return a request as it is kept: its configuration without secrets, nor keys that mean nothing here."""
+        return replace(request, config=kept_config(request.config, self._parts.redact))
 
     def get(self, analysis_id: str) -> Analysis | None:
         """Return an analysis, None when it is not known (any more)."""
@@ -250,7 +254,7 @@ def _deadline_s(config: Mapping[str, Any]) -> float:
         return Configuration().deadline
 
 
-def _kept(config: Mapping[str, Any], custom: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+def kept_config(config: Mapping[str, Any], custom: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """Return what is kept of a configuration: keys that mean something here, and no secret in those that hold text."""
     redactor = Redactor(custom=custom)
     kept = {key: value for key, value in config.items() if key in KEYS and key not in PLUGIN_ONLY}
