@@ -19,7 +19,7 @@ from rollout_verdict.core.policy import Mode
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.engine import judge
-from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, Summary, UnavailableError
+from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, Summary, UnavailableError, Upload
 from rollout_verdict.jobs.durable import kept_config
 
 BUNDLES = Path(__file__).resolve().parent.parent / "bundles"
@@ -166,8 +166,8 @@ class MemoryAnalyses:
         path = self._folder / key
         path.write_bytes(content)
         try:
-            read_bundle(path)
+            rollout = read_bundle(path).rollout
         except BundleError as error:
             raise BundleError(str(error).replace(str(path), "the bundle")) from None
         self.uploads[key] = len(content)
-        return key
+        return Upload(key=key, rollout=None if rollout.name == key.removesuffix(".tar.gz") else rollout)

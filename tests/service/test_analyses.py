@@ -2,8 +2,10 @@
 
 import io
 import json
+import shutil
 import tarfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +62,49 @@ def test_a_bundle_is_uploaded_by_a_form(client):
     answer = client.post(PATH, files={"bundle": ("../../cart.tar.gz", packed(BUNDLES / "healthy"))})
     assert (answer.status_code, answer.json()["name"]) == (201, "cart")
     assert answer.json()["verdict"]["decision"] == "promote"
+
+
+def bundle_of(folder, namespace, name):
+    """The healthy bundle as another rollout's; without a name it names none."""
+    copy = Path(shutil.copytree(BUNDLES / "healthy", folder / "copy"))
+    case = json.loads((copy / "case.json").read_text())
+    case["input"] |= {"namespace": namespace, "service": name}
+    (copy / "case.json").write_text(json.dumps(case))
+    if not name:
+        (copy / "case.json").unlink()
+    return packed(copy)
+
+
+@pytest.mark.parametrize(
+    ("who", "query", "inside", "filed"),
+    [
+        ("run", {}, ("shop", "cart"), ("shop", "cart")),
+        ("run", {}, ("", "cart"), ("", "cart")),
+        ("run", {"name": "mine"}, ("shop", "cart"), ("", "mine")),
+        ("run", {"namespace": "shop"}, ("shop", "cart"), ("shop", "cart")),
+        ("run", {"namespace": "shop"}, ("", "cart"), ("shop", "cart")),
+        ("run", {"namespace": "shop", "name": "mine"}, ("shop", "cart"), ("shop", "mine")),
+        ("run", {"namespace": "shop"}, ("payments", "cart"), ("shop", "file")),
+        ("run", {}, ("", ""), ("", "file")),
+        ("run", {}, ("Not/One", "cart"), ("", "file")),
+        ("run", {}, ("shop", "../cart"), ("", "file")),
+        ("run", {}, ("shop", "<b>cart</b>"), ("", "file")),
+        ("shop", {"namespace": "shop"}, ("shop", "cart"), ("shop", "cart")),
+        ("shop", {"namespace": "shop"}, ("payments", "cart"), ("shop", "file")),
+        ("shop", {}, ("payments", "cart"), None),
+        ("shop", {}, ("shop", "cart"), None),
+        ("shop", {"namespace": "payments"}, ("shop", "cart"), None),
+    ],
+)
+def test_a_bundle_is_filed_under_the_rollout_it_names(client, services, tmp_path, who, query, inside, filed):
+    """The caller's word goes before the bundle's, and the bundle's before the file's; no limit gives way to any."""
+    files = {"bundle": ("file.tar.gz", bundle_of(tmp_path, *inside))}
+    answer = client.post(PATH, files=files, params=query, headers=bearer(who))
+    if filed is None:
+        assert (answer.status_code, services.analyses.kept) == (403, {})
+        return
+    told = answer.json()
+    assert (answer.status_code, told["namespace"], told["name"]) == (201, *filed)
 
 
 @pytest.mark.parametrize(

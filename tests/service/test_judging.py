@@ -80,6 +80,14 @@ def replay(client):
     return lambda of, **config: judged(client, client.post(f"/v1/analyses/{of['id']}/replay", json={"config": config}))
 
 
+def upload_unnamed(client, evidence, tmp_path, namespace="", who="run"):
+    headers = {"content-type": "application/gzip", **bearer(who)}
+    query = {"namespace": namespace} if namespace else {}
+    return judged(
+        client, client.post("/v1/analyses", params=query, content=bundle(evidence, tmp_path), headers=headers)
+    )
+
+
 def mark(client, result, item, **more):
     body = {"analysis": result["id"], "item": item, "why": "retried an hour later", **more}
     return client.post("/v1/marks", json=body)
@@ -111,6 +119,21 @@ def test_what_is_kept_without_its_secrets_is_still_the_same_request(client):
 
 
 # Memory
+
+
+def test_a_bundle_that_names_its_rollout_is_told_of_its_past(client, upload, tmp_path):
+    first = upload(failing(0.4))
+    second = upload_unnamed(client, failing(0.41), tmp_path)
+    assert [one["verdict"]["id"] for one in second["comparison"]["before"]] == [first["id"]]
+
+
+def test_a_bundle_gets_nobody_to_the_past_of_another_namespace(client, upload, tmp_path):
+    """It claims shop/checkout: who is bound to another namespace neither reads that rollout's past nor adds to it."""
+    first = upload(failing(0.4))
+    foreign = upload_unnamed(client, failing(0.41), tmp_path, "elsewhere", "foreign")
+    assert "before" not in foreign["comparison"]
+    last = upload(failing(0.42))
+    assert [one["verdict"]["id"] for one in last["comparison"]["before"]] == [first["id"]]
 
 
 def test_earlier_verdicts_are_told_to_rules_and_model(upload, fake):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.target import Target
-from rollout_verdict.core.values import Decision
+from rollout_verdict.core.values import Decision, RolloutRef
 
 
 class Phase(StrEnum):
@@ -103,6 +103,17 @@ class Page:
     cursor: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A stored bundle: its key, and the rollout that it says it is of, None when it names none.
+
+    Whoever made the bundle may have written any rollout into it.
+    """
+
+    key: str
+    rollout: RolloutRef | None
+
+
 class UnavailableError(Exception):
     """Analyses cannot be kept at present: the database does not answer. The text is safe to show."""
 
@@ -144,6 +155,6 @@ class Analyses(Protocol):
         """Return evidence and result as a .tar.gz, None when the analysis is not done."""
         ...
 
-    def keep_upload(self, content: bytes) -> str:
-        """Store an uploaded bundle and return its key. Raises BundleError when it is none, or too large."""
+    def keep_upload(self, content: bytes) -> Upload:
+        """Store an uploaded bundle. Raises BundleError when it is none, or too large."""
         ...

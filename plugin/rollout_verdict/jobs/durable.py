@@ -24,7 +24,7 @@ from rollout_verdict.core.canonical import digest
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.result import Result
 from rollout_verdict.jobs import codec
-from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, UnavailableError
+from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, UnavailableError, Upload
 from rollout_verdict.jobs.database import is_sqlite, lock_file, open_engines
 from rollout_verdict.jobs.outage import AWAY
 from rollout_verdict.jobs.running import Running, Undo
@@ -40,6 +40,7 @@ WORKFLOW, QUEUE = "analysis", "analyses"
 # Of the order of steps in an analysis. Work that an earlier release began is gone on with by one of the same number.
 STEPS = "1"
 MIB = 1 << 20
+UNNAMED = "bundle"  # the file that an upload is read from; a bundle that names no rollout takes its name from it
 UPLOAD = Limits(archive_bytes=1024 * MIB, log_bytes=1024 * MIB)  # unpacked; reduced while it streams
 
 
@@ -181,10 +182,10 @@ class DurableAnalyses:
         result = self.result(analysis_id)
         return None if result is None else packed_bundle(result)
 
-    def keep_upload(self, content: bytes) -> str:
-        """Store an uploaded bundle and return its key. Raises BundleError when it is none, or too large."""
+    def keep_upload(self, content: bytes) -> Upload:
+        """Store an uploaded bundle. Raises BundleError when it is none, or too large."""
         with tempfile.TemporaryDirectory(prefix="rollout-verdict-") as folder:
-            path = Path(folder) / "bundle.tar.gz"
+            path = Path(folder) / f"{UNNAMED}.tar.gz"
             path.write_bytes(content)
             try:
                 evidence = read_bundle(path, UPLOAD)
@@ -199,7 +200,8 @@ class DurableAnalyses:
         key = digest(evidence)
         with _available():
             self._store.keep(key, "upload", packed, self._clock())
-        return key
+        rollout = evidence.rollout
+        return Upload(key=key, rollout=rollout if rollout.name != UNNAMED else None)
 
     def listen(self, analysis_id: str, callback: Callable[[], None]) -> Undo:
         """Have ``callback`` called, from any thread, when ``get`` may tell something new; return how to take it back.

@@ -183,7 +183,7 @@ def upload(client, content, **fields):
 
 
 def test_an_upload_is_judged(services):
-    """What the form says is what is asked: whose it is and how it is judged; without a name, the file's."""
+    """What the form says is what is asked: whose it is and how it is judged; without a name, the bundle's."""
     bundle = packed(BUNDLES / "healthy")
     with make_client(services) as client:
         answer = upload(client, bundle, namespace=" shop ", name="basket", mode="rules")
@@ -194,7 +194,7 @@ def test_an_upload_is_judged(services):
         )  # fmt: skip
         answer = upload(client, bundle)
         request = services.analyses.kept[answer.headers["location"].removeprefix("/analyses/")].request
-        assert (request.namespace, request.name, request.config) == ("", "cart", {})
+        assert (request.namespace, request.name, request.config) == ("shop", "cart", {})
 
 
 @pytest.mark.parametrize(
