@@ -291,8 +291,29 @@ def test_who_may_only_read_is_offered_nothing_else(chromium, filled):
     with browsing(chromium, cookies=logged_in(services, address, "read")) as page:
         for path in ("/analyses", "/analyses/rollback", "/analyses/running"):
             page.goto(address + path)
-            assert page.locator("form[method=post]").count() == 0
+            assert page.locator("main form[method=post]").count() == 0
             assert page.get_by_role("link", name="New analysis").count() == 0
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no-script"])
+def test_who_is_logged_in_logs_out(chromium, filled, width, javascript):
+    """From any page, by keyboard, without script; the session is then gone and the page leads to the form."""
+    services, address = filled
+    cookies = logged_in(services, address, "read")
+    form = "[DOM] Password forms should"  # have a field for the user's name: a token has none
+    with browsing(chromium, cookies=cookies, width=width, javascript=javascript, allowed=[form]) as page:
+        page.goto(f"{address}/analyses/rollback")
+        assert page.get_by_role("button", name="Log out").is_visible()
+        for _ in range(10):
+            page.keyboard.press("Tab")
+            if page.locator(":focus").inner_text() == "Log out":
+                break
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/login")
+        assert page.context.cookies() == []
+        page.goto(f"{address}/analyses")
+        assert page.url.endswith("/login")
 
 
 def test_day_and_night_differ(chromium, filled):

@@ -149,6 +149,22 @@ def test_a_history_is_of_one_rollout(services):
         assert client.get("/history?namespace=shop").status_code == 422
 
 
+def test_only_a_session_can_be_logged_out_of(services):
+    """A browser with a session has the button; a token in a header is nothing that could be ended here."""
+    button = '<form class="leave" method="post" action="/logout">'
+    with make_client(services) as client:
+        assert button not in client.get("/analyses", headers=HTML).text
+    with make_client(services, "") as client:
+        client.cookies.set(COOKIE, services.auth.session(TOKENS["read"], "127.0.0.1"))
+        assert button in client.get("/analyses", headers=HTML).text
+        assert button in client.get("/analyses/none", headers=HTML).text
+        assert client.post("/logout", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+        left = client.post("/logout", headers={"Sec-Fetch-Site": "same-origin"})
+        assert (left.status_code, left.headers["location"]) == (303, "/login")
+        assert f'{COOKIE}=""' in left.headers["set-cookie"]
+        assert "Max-Age=0" in left.headers["set-cookie"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
