@@ -27,6 +27,7 @@ PAGES = {
     "exchange": "/analyses/rollback/exchange",
     "history": "/history?namespace=shop&name=checkout",
     "missing": "/analyses/missing",
+    "nowhere": "/nowhere",
 }
 # The browser itself says in the console that a page is an answer of 404 or 422.
 STATUS = ("Failed to load resource: the server responded with a status of 4",)

@@ -186,6 +186,35 @@ def test_what_goes_wrong_is_a_page(services, path, status, words):
     assert 'href="/analyses"' in answer.text
 
 
+@pytest.mark.parametrize("path", ["/nope", "/analyses/rollback/nope", "/static/none.css", "/v1", "/nope?<b>=<b>"])
+@pytest.mark.parametrize("who", ["run", ""])
+def test_an_address_that_leads_nowhere_is_a_page(services, path, who):
+    """Whoever mistypes an address reads so, logged in or not, and finds back."""
+    with make_client(services, who) as client:
+        answer = client.get(path, headers=HTML)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert answer.headers["content-security-policy"] == POLICY
+        assert "<h1>Not found</h1>" in answer.text
+        assert 'href="/analyses"' in answer.text
+        assert "<b>" not in answer.text
+        assert list(client.get(path).json()) == ["message"], "a program gets what programs get"
+
+
+@pytest.mark.parametrize("path", ["/v1/nope", "/v1/analyses/none", "/a2a/nope", "/v1/analyses?limit=0"])
+def test_the_interface_for_programs_stays_one_in_a_browser(services, path):
+    with make_client(services) as client:
+        answer = client.get(path, headers=HTML)
+    assert answer.status_code in (404, 422)
+    assert list(answer.json()) == ["message"]
+
+
+def test_a_form_sent_after_its_session_has_ended_is_answered_by_a_page(services):
+    with make_client(services, "") as client:
+        answer = client.post("/analyses/running/cancel", headers=HTML)
+    assert (answer.status_code, answer.headers["www-authenticate"][:6]) == (401, "Bearer")
+    assert "<h1>Not logged in</h1>" in answer.text
+
+
 def test_an_outage_is_a_page(services):
     """While the database is away the page says so, and is no error of ours."""
     with make_client(services) as client:

@@ -19,6 +19,7 @@ POLICY = (
 )
 _TITLES = {
     400: "That cannot be understood",
+    401: "Not logged in",
     403: "Not allowed",
     404: "Not found",
     409: "Not possible just now",
