@@ -11,7 +11,7 @@ from tests.render.test_html_browser import CONTRAST
 from tests.service.conftest import TOKENS, make_services, served
 from tests.service.memory import BUNDLES, packed
 from tests.service.pages import axe, scenes
-from tests.service.pages.browser import DESKTOP, PHONE, browsing, session, shoot
+from tests.service.pages.browser import DESKTOP, HOST, PHONE, browsing, session, shoot
 
 PAGES = {
     "list": "/analyses",
@@ -315,6 +315,19 @@ def test_who_is_logged_in_logs_out(chromium, filled, width, javascript):
         assert page.context.cookies() == []
         page.goto(f"{address}/analyses")
         assert page.url.endswith("/login")
+
+
+def test_who_comes_without_tls_logs_in_and_out(chromium, tmp_path):
+    """Over plain HTTP a browser sends no Sec-Fetch-Site, and tells its origin only if the page's policy lets it."""
+    services = make_services(tmp_path, public_url=f"http://{HOST}")
+    says = ("[DOM] Password forms should", "The Cross-Origin-Opener-Policy header has been ignored", f"http://{HOST}:")
+    with served(services) as address, browsing(chromium, allowed=says) as page:
+        page.goto(f"{address.replace('127.0.0.1', HOST)}/login")
+        page.get_by_label("Token").fill(TOKENS["run"])
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url("**/analyses", timeout=20_000)
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/login", timeout=20_000)
 
 
 def test_day_and_night_differ(chromium, filled):
