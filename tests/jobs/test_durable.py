@@ -3,11 +3,12 @@
 import io
 import tarfile
 import threading
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
-from rollout_verdict.adapters.bundle import BundleError, read_bundle, read_record
+from rollout_verdict.adapters.bundle import BundleError, read_bundle, read_record, write_bundle
 from rollout_verdict.core.canonical import digest
 from rollout_verdict.core.target import TargetError
 from rollout_verdict.core.values import Decision, SourceKind
@@ -46,7 +47,7 @@ class Channel:
 def test_an_uploaded_bundle_is_judged_kept_and_handed_out(database, tmp_path):
     """The whole way without a key: verdict in the list's columns, result and bundle the same as were judged."""
     with service(database) as analyses:
-        key = analyses.keep_upload(packed("bad"))
+        key = analyses.keep_upload(packed("bad")).key
         analysis, new = analyses.start(upload(key))
         assert (analysis.phase, new) == (Phase.QUEUED, True)
         done = ended(analyses, "one")
@@ -110,6 +111,19 @@ def test_unknown_analyses(sqlite):
     """None everywhere, no exception."""
     with service(sqlite) as analyses:
         assert analyses.get("no") is analyses.cancel("no") is analyses.result("no") is analyses.bundle("no") is None
+
+
+def test_a_bundle_tells_whose_it_is(sqlite, tmp_path):
+    """The rollout that it names, without secrets; none when nothing in it names one."""
+    bare = tmp_path / "bare.tar.gz"
+    with tarfile.open(bare, "w:gz") as tar:
+        tar.add(ROOT / "examples" / "bundles" / "good" / "metrics.json", "metrics.json")
+    leaky = replace(GOOD, rollout=replace(GOOD.rollout, name="mail-alice@shop.example"))
+    write_bundle(tmp_path / "leaky.tar.gz", leaky)
+    with service(sqlite) as analyses:
+        assert analyses.keep_upload(packed("good")).rollout == GOOD.rollout
+        assert analyses.keep_upload(bare.read_bytes()).rollout is None
+        assert analyses.keep_upload((tmp_path / "leaky.tar.gz").read_bytes()).rollout.name == "<email:1>"
 
 
 def test_no_bundle_is_refused_by_name(sqlite):
@@ -213,7 +227,7 @@ def test_a_verdict_whose_storing_was_not_confirmed_is_told_all_the_same(sqlite):
 def test_the_same_evidence_is_answered_from_the_store(database, fake):
     """No second call, no second cost; another policy is another question, and a replay asks anew."""
     with service(database, Live(), fake) as analyses:
-        key = analyses.keep_upload(packed("bad"))
+        key = analyses.keep_upload(packed("bad")).key
         analyses.start(upload(key, "one"))
         first = ended(analyses, "one").summary
         analyses.start(upload(key, "two"))
@@ -235,7 +249,7 @@ def test_an_unusable_answer_answers_for_nobody_else(sqlite, fake):
     """What failed once may work the next time."""
     fake.script = {"*": ["bad_key", "citing"]}
     with service(sqlite, fake=fake) as analyses:
-        key = analyses.keep_upload(packed("good"))
+        key = analyses.keep_upload(packed("good")).key
         analyses.start(upload(key, "one"))
         assert ended(analyses, "one").summary.decided_by == "rules (fallback)"
         analyses.start(upload(key, "two"))

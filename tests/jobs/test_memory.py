@@ -95,10 +95,10 @@ def test_judging_the_same_evidence_again_is_no_experience(analyses, live):
 
 def test_uploads_tell_nothing_about_what_runs(analyses, live):
     """The other way round they may be told of it."""
-    key = analyses.keep_upload(packed("bad"))
+    key = analyses.keep_upload(packed("bad")).key
     judge(analyses, "uploaded", target=None, upload=key)
     assert told(judge(analyses, "a")) == []
-    other = analyses.keep_upload(packed("good"))
+    other = analyses.keep_upload(packed("good")).key
     assert told(judge(analyses, "again", target=None, upload=other)) == ["a", "uploaded"]
 
 

@@ -10,7 +10,7 @@ from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.target import Target
-from rollout_verdict.core.values import Decision
+from rollout_verdict.core.values import Decision, RolloutRef
 
 
 class Phase(StrEnum):
@@ -112,6 +112,17 @@ class Page:
     cursor: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A stored bundle: its key, and the rollout that it says it is of, None when it names none.
+
+    Whoever made the bundle may have written any rollout into it.
+    """
+
+    key: str
+    rollout: RolloutRef | None
+
+
 class UnavailableError(Exception):
     """Analyses cannot be kept at present: the database does not answer. The text is safe to show."""
 
@@ -124,6 +135,13 @@ class Analyses(Protocol):
 
     def start(self, request: Request) -> tuple[Analysis, bool]:
         """Start an analysis, or find the one with that id. The flag says whether it is new."""
+        ...
+
+    def as_kept(self, request: Request) -> Request:
+        """Return a request as it is kept: its configuration without secrets, nor keys that mean nothing here.
+
+        What is kept comes out unchanged.
+        """
         ...
 
     def get(self, analysis_id: str) -> Analysis | None:
@@ -146,6 +164,6 @@ class Analyses(Protocol):
         """Return evidence and result as a .tar.gz, None when the analysis is not done."""
         ...
 
-    def keep_upload(self, content: bytes) -> str:
-        """Store an uploaded bundle and return its key. Raises BundleError when it is none, or too large."""
+    def keep_upload(self, content: bytes) -> Upload:
+        """Store an uploaded bundle. Raises BundleError when it is none, or too large."""
         ...

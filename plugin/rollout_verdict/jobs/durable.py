@@ -24,7 +24,7 @@ from rollout_verdict.core.canonical import digest
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.result import Result
 from rollout_verdict.jobs import codec
-from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, UnavailableError
+from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, UnavailableError, Upload
 from rollout_verdict.jobs.database import is_sqlite, lock_file, open_engines
 from rollout_verdict.jobs.outage import AWAY
 from rollout_verdict.jobs.running import Running, Undo
@@ -40,6 +40,7 @@ WORKFLOW, QUEUE = "analysis", "analyses"
 # Of how an analysis is gone on with. Work that an earlier release began is gone on with by one of the same number.
 STEPS = "2"
 MIB = 1 << 20
+UNNAMED = "bundle"  # the file that an upload is read from; a bundle that names no rollout takes its name from it
 UPLOAD = Limits(archive_bytes=1024 * MIB, log_bytes=1024 * MIB)  # unpacked; reduced while it streams
 
 
@@ -128,7 +129,7 @@ class DurableAnalyses:
     def start(self, request: Request) -> tuple[Analysis, bool]:
         """Start an analysis, or find the one with that id. The flag says whether it is new."""
         now = self._clock()
-        kept = replace(request, config=_kept(request.config, self._parts.redact))
+        kept = self.as_kept(request)
         with _available(), self._store.adding(kept, now, _deadline_s(kept.config)) as (connection, new):
             if new:
                 self._client.enqueue_in_transaction(
@@ -147,6 +148,10 @@ class DurableAnalyses:
         if found is None:
             raise UnavailableError("the analysis was deleted while it was started")
         return found, False
+
+    def as_kept(self, request: Request) -> Request:
+        """Return a request as it is kept: its configuration without secrets, nor keys that mean nothing here."""
+        return replace(request, config=kept_config(request.config, self._parts.redact))
 
     def get(self, analysis_id: str) -> Analysis | None:
         """Return an analysis, None when it is not known (any more)."""
@@ -178,10 +183,10 @@ class DurableAnalyses:
         result = self.result(analysis_id)
         return None if result is None else packed_bundle(result)
 
-    def keep_upload(self, content: bytes) -> str:
-        """Store an uploaded bundle and return its key. Raises BundleError when it is none, or too large."""
+    def keep_upload(self, content: bytes) -> Upload:
+        """Store an uploaded bundle. Raises BundleError when it is none, or too large."""
         with tempfile.TemporaryDirectory(prefix="rollout-verdict-") as folder:
-            path = Path(folder) / "bundle.tar.gz"
+            path = Path(folder) / f"{UNNAMED}.tar.gz"
             path.write_bytes(content)
             try:
                 evidence = read_bundle(path, UPLOAD)
@@ -196,7 +201,8 @@ class DurableAnalyses:
         key = digest(evidence)
         with _available():
             self._store.keep(key, "upload", packed, self._clock())
-        return key
+        rollout = evidence.rollout
+        return Upload(key=key, rollout=rollout if rollout.name != UNNAMED else None)
 
     def listen(self, analysis_id: str, callback: Callable[[], None]) -> Undo:
         """Have ``callback`` called, from any thread, when ``get`` may tell something new; return how to take it back.
@@ -245,7 +251,7 @@ def _deadline_s(config: Mapping[str, Any]) -> float:
         return Configuration().deadline
 
 
-def _kept(config: Mapping[str, Any], custom: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+def kept_config(config: Mapping[str, Any], custom: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """Return what is kept of a configuration: keys that mean something here, and no secret in those that hold text."""
     redactor = Redactor(custom=custom)
     kept = {key: value for key, value in config.items() if key in KEYS and key not in PLUGIN_ONLY}

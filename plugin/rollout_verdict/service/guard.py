@@ -48,10 +48,15 @@ def guard(services: Services, scope: Scope, kind: Kind = Kind.READ) -> Guard:
     return caller
 
 
+# Of pages with forms: with "no-referrer", which all other answers have, browsers send "null" for the origin of a form.
+REFERRER = {"Referrer-Policy": "same-origin"}
+
+
 def demand_same_origin(request: Request) -> None:
     """Raise ForbiddenError unless the request comes from a page of ours: a cookie alone is no proof of intent.
 
-    Browsers say so in Sec-Fetch-Site (W3C Fetch Metadata), older ones in Origin; a request with neither is refused.
+    Browsers say so in Sec-Fetch-Site (W3C Fetch Metadata), without TLS and older ones in Origin; a request with neither
+    is refused.
     """
     site = request.headers.get("sec-fetch-site")
     if site is not None:

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from rollout_verdict.service.answers import statuses
 from rollout_verdict.service.audit import audit
 from rollout_verdict.service.auth import COOKIE
-from rollout_verdict.service.guard import demand_same_origin
+from rollout_verdict.service.guard import REFERRER, demand_same_origin
 from rollout_verdict.service.problems import ProblemError, UnauthenticatedError
 from rollout_verdict.service.services import Services
 
@@ -110,4 +110,4 @@ def router(services: Services) -> APIRouter:
 def _page(message: str, status: int = 200) -> Response:
     role = ' role="alert"' if status != 200 else ""
     page = _FORM.format(message=escape(message), role=role)
-    return HTMLResponse(page, status, headers={"Content-Security-Policy": _POLICY})
+    return HTMLResponse(page, status, headers={"Content-Security-Policy": _POLICY, **REFERRER})

@@ -149,6 +149,22 @@ def test_a_history_is_of_one_rollout(services):
         assert client.get("/history?namespace=shop").status_code == 422
 
 
+def test_only_a_session_can_be_logged_out_of(services):
+    """A browser with a session has the button; a token in a header is nothing that could be ended here."""
+    button = '<form class="leave" method="post" action="/logout">'
+    with make_client(services) as client:
+        assert button not in client.get("/analyses", headers=HTML).text
+    with make_client(services, "") as client:
+        client.cookies.set(COOKIE, services.auth.session(TOKENS["read"], "127.0.0.1"))
+        assert button in client.get("/analyses", headers=HTML).text
+        assert button in client.get("/analyses/none", headers=HTML).text
+        assert client.post("/logout", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+        left = client.post("/logout", headers={"Sec-Fetch-Site": "same-origin"})
+        assert (left.status_code, left.headers["location"]) == (303, "/login")
+        assert f'{COOKIE}=""' in left.headers["set-cookie"]
+        assert "Max-Age=0" in left.headers["set-cookie"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
@@ -170,6 +186,35 @@ def test_what_goes_wrong_is_a_page(services, path, status, words):
     assert 'href="/analyses"' in answer.text
 
 
+@pytest.mark.parametrize("path", ["/nope", "/analyses/rollback/nope", "/static/none.css", "/v1", "/nope?<b>=<b>"])
+@pytest.mark.parametrize("who", ["run", ""])
+def test_an_address_that_leads_nowhere_is_a_page(services, path, who):
+    """Whoever mistypes an address reads so, logged in or not, and finds back."""
+    with make_client(services, who) as client:
+        answer = client.get(path, headers=HTML)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert answer.headers["content-security-policy"] == POLICY
+        assert "<h1>Not found</h1>" in answer.text
+        assert 'href="/analyses"' in answer.text
+        assert "<b>" not in answer.text
+        assert list(client.get(path).json()) == ["message"], "a program gets what programs get"
+
+
+@pytest.mark.parametrize("path", ["/v1/nope", "/v1/analyses/none", "/a2a/nope", "/v1/analyses?limit=0"])
+def test_the_interface_for_programs_stays_one_in_a_browser(services, path):
+    with make_client(services) as client:
+        answer = client.get(path, headers=HTML)
+    assert answer.status_code in (404, 422)
+    assert list(answer.json()) == ["message"]
+
+
+def test_a_form_sent_after_its_session_has_ended_is_answered_by_a_page(services):
+    with make_client(services, "") as client:
+        answer = client.post("/analyses/running/cancel", headers=HTML)
+    assert (answer.status_code, answer.headers["www-authenticate"][:6]) == (401, "Bearer")
+    assert "<h1>Not logged in</h1>" in answer.text
+
+
 def test_an_outage_is_a_page(services):
     """While the database is away the page says so, and is no error of ours."""
     with make_client(services) as client:
@@ -183,7 +228,7 @@ def upload(client, content, **fields):
 
 
 def test_an_upload_is_judged(services):
-    """What the form says is what is asked: whose it is and how it is judged; without a name, the file's."""
+    """What the form says is what is asked: whose it is and how it is judged; without a name, the bundle's."""
     bundle = packed(BUNDLES / "healthy")
     with make_client(services) as client:
         answer = upload(client, bundle, namespace=" shop ", name="basket", mode="rules")
@@ -194,7 +239,7 @@ def test_an_upload_is_judged(services):
         )  # fmt: skip
         answer = upload(client, bundle)
         request = services.analyses.kept[answer.headers["location"].removeprefix("/analyses/")].request
-        assert (request.namespace, request.name, request.config) == ("", "cart", {})
+        assert (request.namespace, request.name, request.config) == ("shop", "cart", {})
 
 
 @pytest.mark.parametrize(

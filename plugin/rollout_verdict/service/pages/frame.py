@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 
 from rollout_verdict.render.environment import environment
+from rollout_verdict.service.guard import REFERRER
 from rollout_verdict.service.pages.assets import address
 from rollout_verdict.service.tokens import Scope
 
@@ -19,6 +20,7 @@ POLICY = (
 )
 _TITLES = {
     400: "That cannot be understood",
+    401: "Not logged in",
     403: "Not allowed",
     404: "Not found",
     409: "Not possible just now",
@@ -31,13 +33,17 @@ _TITLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Where the application is mounted (``base``), which entry of the bar is the page's, who reads and may they run."""
+    """Where the application is mounted (``base``), which entry of the bar is the page's, who reads and may they run.
+
+    ``session`` says that a browser's session told who reads: what it can end.
+    """
 
     base: str
     origin: str
     here: str
     who: str
     may_run: bool
+    session: bool
 
     def static(self, name: str) -> str:
         """Return where a file of ours is served."""
@@ -55,11 +61,12 @@ def page(
         here=here,
         who=principal.name if principal else "",
         may_run=principal is not None and principal.scope.includes(Scope.RUN),
+        session=principal is not None and principal.session,
     )
     text = _environment().get_template(template).render(context, page=frame)
     # a text may hold half of a surrogate pair only if ``visible`` was not asked: better a mark than an error
     content = text.encode("utf-8", "replace")
-    return HTMLResponse(content, status, headers={"Content-Security-Policy": POLICY})
+    return HTMLResponse(content, status, headers={"Content-Security-Policy": POLICY, **REFERRER})
 
 
 def problem(request: Request, status: int, message: str) -> HTMLResponse:
