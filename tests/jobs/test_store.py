@@ -13,7 +13,8 @@ from rollout_verdict.jobs import codec
 from rollout_verdict.jobs.analysis import Gathered, Phase, Query
 from rollout_verdict.jobs.answers import Limits, Spent
 from rollout_verdict.jobs.database import DatabaseError
-from rollout_verdict.jobs.store import DAY_S, SCHEMA, VERSION
+from rollout_verdict.jobs.store import DAY_S
+from rollout_verdict.jobs.tables import SCHEMA, VERSION
 from tests.jobs.conftest import BAD, GOOD
 from tests.jobs.process import request
 
@@ -79,11 +80,11 @@ def test_an_end_is_final(store):
         pass
     assert store.begin("one", NOW + 1).phase is Phase.RUNNING
     assert store.keep_gathered("one", b"x", NOW)
-    store.progress("one", (Stage(name="logs", done=1, total=2),))
+    store.progress({"one": (Stage(name="logs", done=1, total=2),), "none": ()})
     assert store.get("one").stages == (Stage(name="logs", done=1, total=2),)
     assert store.end("one", Phase.CANCELLED, NOW + 2, message="enough")
     assert not store.end("one", Phase.DONE, NOW + 3, result=b"late")
-    store.progress("one", ())
+    store.progress({"one": ()})
     found = store.get("one")
     assert (found.phase, found.message, found.finished.timestamp()) == (Phase.CANCELLED, "enough", NOW + 2)
     assert found.stages

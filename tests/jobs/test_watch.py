@@ -1,5 +1,6 @@
 """The watch: who is dead, what is overdue, what is too old; with the real store and clocks that a test moves."""
 
+from rollout_verdict.core.stage import Stage
 from rollout_verdict.jobs.analysis import Phase, Query
 from rollout_verdict.jobs.running import Running
 from rollout_verdict.jobs.watch import DEAD_AFTER, Keeping, Watch
@@ -20,7 +21,7 @@ def watch(store, replica="one", **changes):
     built = Watch(
         replica,
         store,
-        changes.pop("running", None) or Running(lambda *_: None),
+        changes.pop("running", None) or Running(),
         changes.pop("keeping", Keeping()),
         beat_s=60.0,
         take_over=taken.append,
@@ -35,6 +36,22 @@ def add(store, analysis_id, *, at=NOW, deadline_s=600.0, end=None):
         pass
     if end is not None:
         assert store.end(analysis_id, end, at + 1)
+
+
+def test_progress_reaches_the_other_replicas_with_a_look(store):
+    """That of every analysis that runs here, in the state of the moment."""
+    running = Running()
+    looking, *_ = watch(store, running=running)
+    for one in ("one", "two"):
+        add(store, one)
+        store.begin(one, NOW)
+    with running.one("one"), running.one("two"):
+        running.reached("one", Stage(name="logs", done=1, total=2))
+        running.reached("two", Stage(name="metrics"))
+        running.reached("one", Stage(name="logs", done=2, total=2))
+        looking.look()
+    assert store.get("one").stages == (Stage(name="logs", done=2, total=2),)
+    assert store.get("two").stages == (Stage(name="metrics"),)
 
 
 def test_a_replica_without_a_pulse_is_taken_over_once(store):
@@ -79,7 +96,7 @@ def test_one_that_was_away_for_long_takes_nobody_over_at_its_first_look(store):
 def test_what_is_overdue_is_cancelled_and_stopped(store):
     """Queued or running, here or elsewhere; what has ended stays as it is."""
     clock = Clock()
-    running = Running(lambda *_: None)
+    running = Running()
     one, _, _ = watch(store, running=running, clock=clock)
     add(store, "late", deadline_s=10.0)
     add(store, "early", deadline_s=60.0)
@@ -100,7 +117,7 @@ def test_what_is_overdue_is_cancelled_and_stopped(store):
 
 def test_what_another_replica_cancelled_is_stopped_here(store):
     """Within a look."""
-    running = Running(lambda *_: None)
+    running = Running()
     one, _, _ = watch(store, running=running)
     add(store, "one")
     with running.one("one") as stop:

@@ -78,7 +78,7 @@ def plain(value: Any, *, unbounded: bool = False) -> Any:  # noqa: C901, PLR0911
 
 def _told(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the fields of a dataclass with their values, without later ones at their default."""
-    for name, later, default in _fields(type(value)):
+    for name, later, default in _fields(type(value)):  # type: ignore[arg-type]  # a class is hashable
         held = getattr(value, name)
         if not (later and held == default):
             yield name, held

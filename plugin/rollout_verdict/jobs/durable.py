@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from dbos import DBOS, DBOSClient
 
 from rollout_verdict.adapters.bundle import BundleError, Limits, packed_bundle, read_bundle
@@ -63,7 +62,7 @@ class DurableAnalyses:
         self._opened.callback(self._engine.dispose)
         self._opened.callback(self._reader.dispose)
         self._store = Store(self._engine, self._reader)
-        self._running = Running(self._save)
+        self._running = Running()
         self._work = Work(self._store, self._running, parts, settings, clock)
         self._watch = Watch(
             settings.replica,
@@ -218,12 +217,6 @@ class DurableAnalyses:
         """Return how many analyses wait and run, over all replicas."""
         with _available():
             return self._store.counts()
-
-    def _save(self, analysis_id: str, stages: tuple[Any, ...]) -> None:
-        try:
-            self._store.progress(analysis_id, stages)
-        except sa.exc.SQLAlchemyError:
-            _LOG.debug("progress of %s was not kept", analysis_id)  # the next one will be
 
 
 def _step(name: str, do: Callable[[], Any]) -> Any:

@@ -1,5 +1,7 @@
 """The thread that watches: deadlines, cancellations from elsewhere, replicas that died, what is too old to keep.
 
+It also keeps progress, of all analyses in one transaction: that is for people, and a write costs like any other.
+
 A replica counts its pulse on in the database. One whose count stays the same over several looks in a row is dead, and
 its work is taken over. No clocks are compared, and looks that the database refuses do not count, so that its outage
 makes nobody dead.
@@ -72,7 +74,7 @@ class Watch:
         self._thread.join(LOOK_S + 5.0)
 
     def look(self) -> None:
-        """End what is overdue, stop what was cancelled elsewhere."""
+        """End what is overdue, stop what was cancelled elsewhere, keep how far the others are."""
         now = self._clock()
         for analysis_id in self._store.overdue(now):
             self._store.end(analysis_id, Phase.CANCELLED, now, message="it did not end before its deadline")
@@ -80,6 +82,7 @@ class Watch:
         for analysis_id in self._store.cancelled(now - LATELY_S):
             if analysis_id in here:
                 self._running.stop(analysis_id)
+        self._store.progress(self._running.moved())
 
     def beat(self) -> None:
         """Show a pulse and take over from those who show none."""

@@ -139,7 +139,7 @@ def _walk(value: Any, text: Callable[[str], str], named: Callable[[str, str], st
     if isinstance(value, tuple):
         return _walk_tuple(value, text, named)
     changed = {}
-    for name in _fields(type(value)):
+    for name in _fields(type(value)):  # type: ignore[arg-type]  # a class is hashable
         old = getattr(value, name)
         new = _walk(old, text, named)
         if new is not old:
