@@ -117,7 +117,7 @@ def analyses(
 def rollout_memory(settings: Settings, jobs: "JobSettings") -> "RolloutMemory":
     """Return what remembers earlier verdicts and people's marks, in the database of the analyses.
 
-    To be handed to ``analyses`` as ``recall``, launched after them and closed after them. Raises DatabaseError.
+    To be handed to ``analyses`` as ``recall`` and used once they are launched; closed after them. Raises DatabaseError.
     """
     from rollout_verdict.jobs.memory import RolloutMemory
 

@@ -12,8 +12,9 @@ from rollout_verdict.core.values import Decision, Gap, Opinion, SourceKind, Usag
 from rollout_verdict.jobs import codec
 from rollout_verdict.jobs.analysis import Gathered, Phase, Query
 from rollout_verdict.jobs.answers import Limits, Spent
-from rollout_verdict.jobs.database import DatabaseError
-from rollout_verdict.jobs.store import DAY_S
+from rollout_verdict.jobs.database import DatabaseError, open_engines
+from rollout_verdict.jobs.marks import StoredMarks
+from rollout_verdict.jobs.store import DAY_S, Store
 from rollout_verdict.jobs.tables import SCHEMA, VERSION
 from tests.jobs.conftest import BAD, GOOD
 from tests.jobs.process import request
@@ -32,13 +33,17 @@ def turn(store, call, limits, now=NOW, key="k", namespace="shop"):
     return store.take_turn(call, key=key, namespace=namespace, limits=limits, now=now, longest_s=60.0)
 
 
-def test_tables_are_made_once_by_many(store):
-    """Several replicas start at the same time."""
-    errors = []
+def test_tables_are_made_once_by_many(postgres):
+    """Several replicas start at the same time on an empty database; each finds every table afterwards, marks too."""
+    errors, together = [], threading.Barrier(4)
+    engines = open_engines(postgres.create("empty"))
 
     def make():
+        with engines[0].connect():
+            together.wait()
         try:
-            store.create()
+            Store(*engines).create()
+            assert StoredMarks(engines[0]).find(None) == ()
         except Exception as error:  # noqa: BLE001 -- whatever it is, the test shows it
             errors.append(error)
 
@@ -47,6 +52,8 @@ def test_tables_are_made_once_by_many(store):
         thread.start()
     for thread in threads:
         thread.join()
+    for engine in engines:
+        engine.dispose()
     assert errors == []
 
 

@@ -146,7 +146,6 @@ def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], 
             stack.callback(analyses.close)
             ends.analyses = analyses
             analyses.launch()
-            memory.launch()
         except (DatabaseError, UnavailableError) as error:
             raise InputError(str(error)) from error
         watch(metrics, analyses)

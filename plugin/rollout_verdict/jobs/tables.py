@@ -4,6 +4,7 @@
     documents   what an analysis gathered while it runs, its whole result when it is done, uploaded bundles; compressed
     answers     one row for each call of a model: a place among those who ask, then the answer that was paid for
     replicas    the pulse of each process
+    marks       what people marked as known to be benign, one row a mark
 
 Times are seconds since the epoch.
 """
@@ -74,4 +75,19 @@ REPLICAS = sa.Table(
     META,
     sa.Column("id", _Text, primary_key=True),
     sa.Column("beats", sa.BigInteger, nullable=False),
+)
+MARKS = sa.Table(
+    "verdict_marks",
+    META,
+    sa.Column("id", _Text, primary_key=True),
+    sa.Column("namespace", _Text, nullable=False),
+    sa.Column("name", _Text, nullable=False),
+    sa.Column("kind", _Text, nullable=False),
+    sa.Column("key", _Text, nullable=False),
+    sa.Column("text", _Text, nullable=False),
+    sa.Column("who", _Text, nullable=False),
+    sa.Column("made", _Time, nullable=False),
+    sa.Column("why", _Text, nullable=False),
+    sa.Column("expires", _Time),
+    sa.Index("verdict_marks_of_rollout", "namespace", "name"),
 )
