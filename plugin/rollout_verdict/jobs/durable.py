@@ -40,7 +40,8 @@ WORKFLOW, QUEUE = "analysis", "analyses"
 # Of how an analysis is gone on with. Work that an earlier release began is gone on with by one of the same number.
 STEPS = "2"
 MIB = 1 << 20
-UPLOAD = Limits(archive_bytes=1024 * MIB, log_bytes=1024 * MIB)  # unpacked; reduced while it streams
+# Unpacked, and reduced while it streams: 1 GiB of logs takes a core most of the minute that they have.
+UPLOAD = Limits(archive_bytes=1024 * MIB, log_bytes=1024 * MIB, logs_bytes=1024 * MIB, logs_s=60.0)
 
 
 class DurableAnalyses:
