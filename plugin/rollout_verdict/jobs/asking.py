@@ -12,8 +12,6 @@ from hashlib import sha256
 from random import random
 from threading import Lock
 
-from pydantic_core import to_json
-
 from rollout_verdict import engine
 from rollout_verdict.core.comparison import Comparison
 from rollout_verdict.core.evidence import Evidence
@@ -65,8 +63,8 @@ class Asking:
 
     def ask(self, model: Model, case: engine.Case) -> Judgement | None:
         """Return what the model, or several, say to a case."""
-        asked = to_json((case.evidence, case.policy, model.fingerprint), inf_nan_mode="constants")
-        key = sha256(asked).hexdigest()
+        asked = f"{case.evidence_digest} {case.policy_digest} {model.fingerprint}"
+        key = sha256(asked.encode()).hexdigest()
         kind = _KeptFamily if isinstance(model.judge, Family) else _Kept
         return engine.ask(kind(judge_=model.judge, asking=self, key=key), case)
 

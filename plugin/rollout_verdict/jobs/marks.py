@@ -20,6 +20,9 @@ MOST = 200  # of a rollout; whoever needs more should mend what is logged
 WHY_LENGTH = 500  # characters
 TEXT_LENGTH = 4096  # of a template: what a sample may have
 
+_NEWEST = sa.select(MARKS).order_by(MARKS.c.made.desc(), MARKS.c.id)
+_OF_ROLLOUT = _NEWEST.where(MARKS.c.namespace == sa.bindparam("namespace"), MARKS.c.name == sa.bindparam("name"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutMark:
@@ -86,20 +89,23 @@ class StoredMarks:
 
     def find(self, namespaces: Sequence[str] | None, name: str = "") -> tuple[RolloutMark, ...]:
         """Return the marks of rollouts, newest first; those of all namespaces for None, of all names for ""."""
-        with _available():
-            return self.read(namespaces, name)
-
-    def read(self, namespaces: Sequence[str] | None, name: str = "") -> tuple[RolloutMark, ...]:
-        """Return what ``find`` does; raises what the database raises, for those who have patience."""
         if not storable(name, *(namespaces or ())):
             return ()
-        select = sa.select(MARKS).order_by(MARKS.c.made.desc(), MARKS.c.id)
+        select = _NEWEST
         if namespaces is not None:
             select = select.where(MARKS.c.namespace.in_(namespaces))
         if name:
             select = select.where(MARKS.c.name == name)
-        with self._engine.connect() as connection:
+        with _available(), self._engine.connect() as connection:
             return tuple(_mark(row) for row in connection.execute(select))
+
+    def of(self, namespace: str, name: str) -> tuple[Mark, ...]:
+        """Return the marks of a rollout, newest first; raises what the database raises, for those who have patience."""
+        if not storable(namespace, name):
+            return ()
+        with self._engine.connect() as connection:
+            rows = connection.execute(_OF_ROLLOUT, {"namespace": namespace, "name": name})
+            return tuple(_mark(row).mark for row in rows)
 
     def get(self, mark_id: str) -> RolloutMark | None:
         """Return a mark, None when there is none of that id."""

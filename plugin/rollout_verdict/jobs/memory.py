@@ -51,8 +51,8 @@ class RolloutMemory:
         """Return the evidence with what is remembered now; a replay keeps the verdicts of its original."""
         if not request.name:
             return replace(evidence, memory=None)  # of which rollout is not known
-        found = lasting(lambda: self.marks.read((request.namespace,), request.name))
-        marks = counting((one.mark for one in found), datetime.fromtimestamp(self._clock(), UTC))
+        found = lasting(lambda: self.marks.of(request.namespace, request.name))
+        marks = counting(found, datetime.fromtimestamp(self._clock(), UTC))
         if request.replay_of:
             before = evidence.memory.earlier if evidence.memory else ()
         else:
