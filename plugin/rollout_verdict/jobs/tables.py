@@ -3,6 +3,7 @@
     analyses    one row an analysis: the request, its phase, its verdict in the columns of a list
     documents   what an analysis gathered while it runs, its whole result when it is done, uploaded bundles; compressed
     answers     one row for each call of a model: a place among those who ask, then the answer that was paid for
+    uploads     which analysis judges which uploaded bundle
     replicas    the pulse of each process
     marks       what people marked as known to be benign, one row a mark
 
@@ -50,6 +51,13 @@ DOCUMENTS = sa.Table(
     sa.Column("created", _Time, nullable=False),
     sa.Column("content", sa.LargeBinary, nullable=False),
     sa.Index("verdict_documents_age", "kind", "created"),
+)
+UPLOADS = sa.Table(
+    "verdict_uploads",
+    META,
+    sa.Column("analysis", _Text, primary_key=True),
+    sa.Column("key", _Text, nullable=False),
+    sa.Index("verdict_uploads_key", "key"),
 )
 ANSWERS = sa.Table(
     "verdict_answers",

@@ -106,7 +106,7 @@ class Watch:
             self._store.forget(expired, now)
             if len(expired) < BATCH or self._done.is_set():
                 break
-        self._store.forget_uploads(now - self._keeping.age_s)
+        self._store.forget_uploads(now)
 
     def _run(self) -> None:
         due = {self.look: 0.0, self.beat: 0.0, self.tidy: time.monotonic() + TIDY_S}
