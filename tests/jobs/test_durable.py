@@ -258,6 +258,33 @@ def test_beyond_a_namespaces_day_the_rules_decide(database, fake):
 
 def test_those_who_wait_for_a_turn_are_held_to_the_days_limit_too(database, fake):
     """The limit was not reached when they began to wait; it is when their turn comes."""
+    limits = Limits(calls=1, calls_a_minute=None, tokens_a_day=1)
+    with service(database, Live(), fake, limits=limits) as analyses:
+        one_after_the_other(analyses, request("one"), request("two"))
+        assert analyses.get("one").summary.decided_by == "both"
+        assert analyses.get("two").summary.decided_by == "rules (fallback)"
+    assert len(fake.journal) == 1
+
+
+def test_an_answer_that_came_while_one_waited_for_its_turn_is_taken(database, fake):
+    """It was not there when the waiting began; buying it again would be throwing money away."""
+    one, two = (
+        Request(id=name, namespace="shop", name="checkout", target=request("checkout").target)
+        for name in ("one", "two")
+    )
+    with service(database, Live(), fake, limits=Limits(calls=1, calls_a_minute=2)) as analyses:
+        one_after_the_other(analyses, one, two)
+        first, second = (analyses.get(name).summary for name in ("one", "two"))
+        assert (second.decided_by, second.confidence) == (first.decided_by, first.confidence)
+        assert (second.tokens, second.cost_usd) == (0, 0.0)
+        assert any("analysis one" in warning for warning in analyses.result("two").warnings)
+        analyses.start(request("three"))  # the turn that was not used counts for nothing
+        assert ended(analyses, "three").summary.decided_by == "both"
+    assert len(fake.journal) == 2
+
+
+def one_after_the_other(analyses, first, second):
+    """Hold the first one's call to the model until the second one waits for its turn; then wait for both."""
     begun, go = threading.Event(), threading.Event()
 
     class Held:
@@ -269,23 +296,20 @@ def test_those_who_wait_for_a_turn_are_held_to_the_days_limit_too(database, fake
             assert go.wait(60)
             return self.judge_.judge(*arguments)
 
-    limits = Limits(calls=1, calls_a_minute=None, tokens_a_day=1)
-    with service(database, Live(), fake, limits=limits) as analyses:
-        models = analyses._parts.models
+    models = analyses._parts.models
 
-        def held(*arguments):
-            model = models(*arguments)
-            return type(model)(judge=Held(model.judge), fingerprint=model.fingerprint)
+    def held(*arguments):
+        model = models(*arguments)
+        return type(model)(judge=Held(model.judge), fingerprint=model.fingerprint)
 
-        object.__setattr__(analyses._parts, "models", held)
-        analyses.start(request("one"))
-        assert begun.wait(60)
-        analyses.start(request("two"))
-        until(lambda: any(stage.note == "waiting for a turn" for stage in analyses.get("two").stages))
-        go.set()
-        assert ended(analyses, "one").summary.decided_by == "both"
-        assert ended(analyses, "two").summary.decided_by == "rules (fallback)"
-    assert len(fake.journal) == 1
+    object.__setattr__(analyses._parts, "models", held)
+    analyses.start(first)
+    assert begun.wait(60)
+    analyses.start(second)
+    until(lambda: any(stage.note == "waiting for a turn" for stage in analyses.get(second.id).stages))
+    go.set()
+    for one in (first, second):
+        ended(analyses, one.id)
 
 
 def test_models_are_asked_in_turn(database, fake):

@@ -12,8 +12,10 @@ from rollout_verdict.core.values import Decision, Gap, Opinion, SourceKind, Usag
 from rollout_verdict.jobs import codec
 from rollout_verdict.jobs.analysis import Gathered, Phase, Query
 from rollout_verdict.jobs.answers import Limits, Spent
+from rollout_verdict.jobs.asking import Asking
 from rollout_verdict.jobs.database import DatabaseError, open_engines
 from rollout_verdict.jobs.marks import StoredMarks
+from rollout_verdict.jobs.running import Stop
 from rollout_verdict.jobs.store import DAY_S, Store
 from rollout_verdict.jobs.tables import SCHEMA, VERSION
 from tests.jobs.conftest import BAD, GOOD
@@ -133,6 +135,42 @@ def test_the_first_answer_stays(store):
     store.keep_answer("a/0", SAID, NOW + 1)
     store.keep_answer("a/0", SILENT, NOW + 2)
     assert store.answer("a/0") == SAID
+
+
+def test_a_turn_that_is_left_counts_for_nothing(store):
+    """Neither among those who ask nor in the minute; an answer that is there stays."""
+    limits = Limits(calls=1, calls_a_minute=1)
+    assert turn(store, "a/0", limits)
+    store.leave_turn("a/0")
+    assert turn(store, "b/0", limits)
+    store.keep_answer("b/0", SAID, NOW)
+    store.leave_turn("b/0")
+    assert store.answer("b/0") == SAID
+
+
+def test_an_answer_that_another_process_kept_meanwhile_is_not_bought_again(store):
+    """The one that was taken for dead answered between the first look and the turn."""
+
+    class Late:
+        answered, answer, leave_turn = store.answered, store.answer, store.leave_turn
+
+        def take_turn(self, call, **named):
+            assert store.take_turn(call, **named)
+            store.keep_answer(call, SAID, NOW)
+            return store.take_turn(call, **named)
+
+    asking = Asking(
+        analysis_id="a",
+        namespace="shop",
+        store=Late(),
+        limits=Limits(),
+        stop=Stop(),
+        stopped=lambda: None,
+        deadline=NOW + 60,
+        longest_s=60.0,
+        clock=lambda: NOW,
+    )
+    assert asking.call("k", pytest.fail) == SAID
 
 
 def test_no_more_than_the_limit_get_a_place_however_many_rush(store):

@@ -80,19 +80,16 @@ class Asking:
         own = f"{self.analysis_id}/{self.taken}"
         question = f"{key}/{self.taken}" if self.reuse else ""
         self.taken += 1
-        if found := lasting(lambda: self.store.answered(own, question)):
-            kept = lasting(lambda: self.store.answer(found))
-            if kept is not None:
-                return self._paid(found, kept)
-        if refused := self._beyond_the_day():
-            return refused
+        if answer := self._without_a_call(own, question):
+            return answer
         self.on_stage(Stage(name="model", note="waiting for a turn"))
         if not self._take_turn(own, question):
             self.stopped()
             return _refused("not asked: there was no turn for it before the deadline")
-        if refused := self._beyond_the_day():  # those who were before it in the queue have spent, too
-            self._give_back(own)
-            return refused
+        if answer := self._without_a_call(own, question):  # of those before it in the queue, who have spent, too
+            with suppress(*AWAY):
+                self.store.leave_turn(own)
+            return answer
         try:
             self.on_stage(Stage(name="model"))
             judgement = do()
@@ -105,6 +102,14 @@ class Asking:
             raise
         self.on_stage(Stage(name="model", done=1, total=1, note=judgement.usage.model))
         return kept
+
+    def _without_a_call(self, own: str, question: str) -> Judgement | None:
+        """Return the answer that is kept, or the refusal of a call beyond the day's limit."""
+        if found := lasting(lambda: self.store.answered(own, question)):
+            kept = lasting(lambda: self.store.answer(found))
+            if kept is not None:
+                return self._paid(found, kept)
+        return self._beyond_the_day()
 
     def _give_back(self, own: str) -> None:
         with suppress(*AWAY):  # nobody waits for this: the place is free in the end without it

@@ -309,6 +309,11 @@ class Store:
             connection.execute(self._inserts.turn, row)
         return True
 
+    def leave_turn(self, call: str) -> None:
+        """Leave a place without having asked: as if it had never been taken."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(ANSWERS).where(ANSWERS.c.id == call, ANSWERS.c.answered.is_(None)))
+
     def give_back(self, call: str, now: float) -> None:
         """Give the place of a call free that came to no answer."""
         with self._engine.begin() as connection:
