@@ -132,7 +132,11 @@ def _models(settings: Settings, judge: "GeminiJudge") -> "Models":
 
     def models(configuration: "Configuration", stop: "Stop", within_s: float) -> "Model":
         named = configuration.model
-        return Model(judge=judge.within(within_s, stop, named), fingerprint=f"{named} {words}")
+        return Model(
+            judge=judge.within(within_s, stop, named),
+            fingerprint=f"{named} {words}",
+            dearest_usd=judge.dearest_usd,
+        )
 
     return models
 

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from rollout_verdict.adapters.bundle import BundleError, read_bundle, read_record
+from rollout_verdict.adapters.gemini.prices import Prices
 from rollout_verdict.core.canonical import digest
 from rollout_verdict.core.target import TargetError
 from rollout_verdict.core.values import Decision, SourceKind
@@ -254,6 +255,20 @@ def test_beyond_a_namespaces_day_the_rules_decide(database, fake):
         assert analyses.get("two").summary.decided_by == "rules (fallback)"
         assert analyses.get("three").summary.decided_by == "both"
     assert len(fake.journal) == 2
+
+
+def test_a_model_without_a_known_price_reaches_the_days_limit_too(sqlite, fake, monkeypatch):
+    """It counts as the dearest one whose price is known: nothing is free because nobody knows what it costs."""
+    monkeypatch.setattr(Prices, "on", lambda *_: None)  # the vendor has a new model, and the price file does not yet
+    limits = Limits(calls=None, calls_a_minute=None, cost_a_day_usd=0.0001)
+    with service(sqlite, Live(), fake, limits=limits) as analyses:
+        for name in ("one", "two"):
+            analyses.start(request(name))
+            assert ended(analyses, name).phase is Phase.DONE
+        assert (analyses.get("one").summary.decided_by, analyses.get("one").summary.cost_usd) == ("both", None)
+        gaps = [gap for gap in analyses.result("two").verdict.gaps if gap.source is SourceKind.MODEL]
+        assert "a day are used up in namespace shop" in gaps[0].reason
+    assert len(fake.journal) == 1
 
 
 def test_those_who_wait_for_a_turn_are_held_to_the_days_limit_too(database, fake):

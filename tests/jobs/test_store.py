@@ -2,6 +2,7 @@
 
 import base64
 import threading
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -168,6 +169,7 @@ def test_an_answer_that_another_process_kept_meanwhile_is_not_bought_again(store
         stopped=lambda: None,
         deadline=NOW + 60,
         longest_s=60.0,
+        dearest_usd=lambda usage: 0.0,
         clock=lambda: NOW,
     )
     assert asking.call("k", pytest.fail) == SAID
@@ -198,6 +200,20 @@ def test_calls_of_a_minute(store):
     assert turn(store, "c/0", limits, NOW + 60)
 
 
+def test_every_request_of_an_answer_counts_in_the_minute(store):
+    """Retries, other models of the chain and rounds for more evidence: from when the answer came, and but once."""
+    limits = Limits(calls=1, calls_a_minute=3)
+    assert turn(store, "a/0", limits)
+    for _ in range(2):
+        store.keep_answer("a/0", replace(SAID, usage=replace(SAID.usage, attempts=3)), NOW + 10)
+    assert not turn(store, "b/0", limits, NOW + 59)
+    assert turn(store, "b/0", limits, NOW + 60)
+    assert not turn(store, "c/0", limits, NOW + 61)
+    store.keep_answer("b/0", SAID, NOW + 62)
+    assert turn(store, "c/0", limits, NOW + 70)
+    assert store.spent("shop", NOW + 80).tokens == 2 * 123
+
+
 def test_an_answer_is_found_by_its_call_and_by_its_question(store):
     """Its own always; another's only when it is usable; none without a key."""
     limits = Limits(calls=None, calls_a_minute=None)
@@ -222,15 +238,15 @@ def test_an_answer_is_found_by_its_call_and_by_its_question(store):
 
 
 def test_what_a_namespace_spent_since_midnight(store):
-    """Tokens of all kinds and dollars; an unknown cost counts with nothing."""
+    """Tokens of all kinds and dollars; an unknown cost counts with what whoever keeps the answer says."""
     limits = Limits(calls=None, calls_a_minute=None)
     midnight = NOW - NOW % DAY_S
     for call, namespace, at in (("a/0", "shop", 0), ("b/0", "shop", 5), ("c/0", "shop", -1), ("d/0", "other", 5)):
         assert turn(store, call, limits, midnight + at, namespace=namespace)
         store.keep_answer(call, SAID, midnight + at)
     assert turn(store, "e/0", limits, midnight)
-    store.keep_answer("e/0", SILENT, midnight)
-    assert store.spent("shop", NOW) == Spent(tokens=246, cost_usd=1.0)
+    store.keep_answer("e/0", SILENT, midnight, unpriced_usd=0.25)
+    assert store.spent("shop", NOW) == Spent(tokens=246, cost_usd=1.25)
     assert store.spent("none", NOW) == Spent(tokens=0, cost_usd=0.0)
 
 

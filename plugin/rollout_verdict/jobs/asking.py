@@ -33,10 +33,14 @@ _LOOKING = Lock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model to ask. ``fingerprint`` names models and prompt: the same one gives the same question the same words."""
+    """A model to ask. ``fingerprint`` names models and prompt: the same one gives the same question the same words.
+
+    ``dearest_usd`` says what an answer may have cost whose price is not known.
+    """
 
     judge: Judge
     fingerprint: str
+    dearest_usd: Callable[[Usage], float] = lambda usage: 0.0  # noqa: ARG005 -- whose answers all have a price
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +58,7 @@ class Asking:
     stopped: Callable[[], None]  # raises when the analysis has ended meanwhile
     deadline: float
     longest_s: float
+    dearest_usd: Callable[[Usage], float]
     redact: tuple[tuple[str, str], ...] = ()
     reuse: bool = True
     on_stage: Callable[[Stage], None] = lambda stage: None  # noqa: ARG005 -- nobody listens
@@ -96,7 +101,8 @@ class Asking:
             self.stopped()  # what a stopped call says is no answer
             redactor = Redactor(custom=self.redact)
             kept = replace(judgement, opinion=redactor.tree(judgement.opinion), reply=redactor.text(judgement.reply))
-            lasting(lambda: self.store.keep_answer(own, kept, self.clock()))
+            unpriced = self.dearest_usd(judgement.usage)
+            lasting(lambda: self.store.keep_answer(own, kept, self.clock(), unpriced))
         except BaseException:
             self._give_back(own)
             raise

@@ -321,18 +321,27 @@ class Store:
                 sa.update(ANSWERS).where(ANSWERS.c.id == call, ANSWERS.c.answered.is_(None)).values(until=now)
             )
 
-    def keep_answer(self, call: str, answer: Judgement, now: float) -> None:
-        """Keep an answer that was paid for, and give the place free. The first one stays: it may have decided."""
+    def keep_answer(self, call: str, answer: Judgement, now: float, unpriced_usd: float = 0.0) -> None:
+        """Keep an answer that was paid for, and give the place free. The first one stays: it may have decided.
+
+        Each request it took beyond the first counts in the minute from now on. ``unpriced_usd`` is what it counts for
+        in the day where its cost is not known.
+        """
+        usage = answer.usage
         row = {
             "call": call,
             "answered": now,
             "usable": isinstance(answer.opinion, Opinion),
-            "tokens": tokens_of(answer.usage),
-            "cost_usd": answer.usage.cost_usd or 0.0,
+            "tokens": tokens_of(usage),
+            "cost_usd": unpriced_usd if usage.cost_usd is None else usage.cost_usd,
             "content": codec.packed(answer),
         }
         with self._engine.begin() as connection:
-            connection.execute(KEEP_ANSWER, row)
+            kept = bool(connection.execute(KEEP_ANSWER, row).rowcount)
+            if kept and usage.attempts > 1:
+                of = {"analysis": call.rpartition("/")[0], "key": "", "namespace": "", "asked": now, "until": now}
+                more = [{"id": f"{call}.{number}", **of} for number in range(1, usage.attempts)]
+                connection.execute(sa.insert(ANSWERS), more)
 
     # -- replicas and age ---------------------------------------------------------------------------------------------
 

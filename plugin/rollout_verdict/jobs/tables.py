@@ -2,7 +2,8 @@
 
     analyses    one row an analysis: the request, its phase, its verdict in the columns of a list
     documents   what an analysis gathered while it runs, its whole result when it is done, uploaded bundles; compressed
-    answers     one row for each call of a model: a place among those who ask, then the answer that was paid for
+    answers     one row for each call of a model: a place among those who ask, then the answer that was paid for; and
+                an empty one for each further request that the answer took
     uploads     which analysis judges which uploaded bundle
     replicas    the pulse of each process
     marks       what people marked as known to be benign, one row a mark

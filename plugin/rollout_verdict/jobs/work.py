@@ -292,6 +292,7 @@ class Work:
             stopped=lambda: self._check(now),
             deadline=now.deadline,
             longest_s=within_s,
+            dearest_usd=model.dearest_usd,
             redact=self._parts.redact,
             reuse=not now.request.replay_of,  # who replays wants to hear what a model says now
             on_stage=lambda stage: self._running.reached(now.id, stage),
