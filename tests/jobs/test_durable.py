@@ -15,6 +15,7 @@ from rollout_verdict.core.values import Decision, SourceKind
 from rollout_verdict.jobs import codec
 from rollout_verdict.jobs.analysis import Gathered, Phase, Query, Request
 from rollout_verdict.jobs.answers import Limits
+from rollout_verdict.service.metrics import STAGES
 from tests.conftest import ROOT
 from tests.jobs.conftest import BAD, GOOD, UNLIMITED, Live, ended, service, until
 from tests.jobs.process import request
@@ -451,6 +452,46 @@ def test_the_first_evidence_that_is_kept_is_judged(database):
         result = analyses.result("one")
     assert result.evidence == GOOD
     assert ("email", 7) in result.redactions
+
+
+def test_every_end_is_heard_of_once(sqlite):
+    """Also one that somebody else brings about: who cancels, or the watch when the deadline comes."""
+    heard = []
+    live = Live()
+    live.go.clear()
+    with service(sqlite, live, on_end=lambda *end: heard.append(end[:2])) as analyses:
+        analyses.start(request("cancelled"))
+        analyses.start(request("late", deadline="1s"))
+        assert live.begun.wait(60)
+        for _ in range(2):
+            analyses.cancel("cancelled")
+        ended(analyses, "late")
+        live.go.set()
+        until(lambda: not analyses._running.ids())
+        analyses.start(request("done"))
+        ended(analyses, "done")
+        until(lambda: len(heard) >= 3)
+    assert sorted(heard) == [("cancelled", Phase.CANCELLED), ("done", Phase.DONE), ("late", Phase.CANCELLED)]
+
+
+def test_it_is_told_how_long_each_part_took(sqlite, fake):
+    """Once each; an upload is not gathered, a settled one asks no model, and what is kept is no call."""
+    took = []
+    told = Channel()
+    with service(
+        sqlite, Live(), fake, [told], took=lambda part, seconds: took.append((part, seconds >= 0))
+    ) as analyses:
+        analyses.start(request("one", notify=["channel"]))
+        ended(analyses, "one")
+        until(lambda: len(took) == 6)
+        whole = ["gather", "rules", "model", "decide", "store", "notify"]
+        assert took == [(part, True) for part in whole]
+        took.clear()
+        analyses.start(Request(id="two", namespace="shop", name="one", target=request("one").target))
+        ended(analyses, "two")
+        until(lambda: len(took) == 4)
+        assert [part for part, _ in took] == ["gather", "rules", "decide", "store"]
+    assert set(whole) < set(STAGES)
 
 
 def test_progress_is_told_while_it_happens(sqlite):

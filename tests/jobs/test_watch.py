@@ -29,6 +29,7 @@ def watch(store, replica="one", **changes):
         beat_s=60.0,
         take_over=taken.append,
         forget=forgotten.extend,
+        on_end=lambda *_: None,
         clock=changes.pop("clock", Clock()),
     )
     return built, taken, forgotten

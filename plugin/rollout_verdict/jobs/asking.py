@@ -62,6 +62,7 @@ class Asking:
     redact: tuple[tuple[str, str], ...] = ()
     reuse: bool = True
     on_stage: Callable[[Stage], None] = lambda stage: None  # noqa: ARG005 -- nobody listens
+    took: Callable[[str, float], None] = lambda part, seconds: None  # noqa: ARG005 -- nobody counts
     clock: Callable[[], float] = time.time
     taken: int = 0
     others: dict[str, None] = field(default_factory=dict)
@@ -97,7 +98,9 @@ class Asking:
             return answer
         try:
             self.on_stage(Stage(name="model"))
+            began = time.monotonic()
             judgement = do()
+            self.took("model", time.monotonic() - began)
             self.stopped()  # what a stopped call says is no answer
             redactor = Redactor(custom=self.redact)
             kept = replace(judgement, opinion=redactor.tree(judgement.opinion), reply=redactor.text(judgement.reply))

@@ -73,6 +73,7 @@ class DurableAnalyses:
             beat_s=settings.beat_s,
             take_over=_take_over,
             forget=DBOS.delete_workflows,
+            on_end=parts.on_end,
             clock=clock,
         )
 
@@ -165,7 +166,9 @@ class DurableAnalyses:
     def cancel(self, analysis_id: str) -> Analysis | None:
         """Cancel an analysis that is not over, and its model call with it; None when it is not known."""
         with _available():
-            self._store.end(analysis_id, Phase.CANCELLED, self._clock(), message="it was cancelled")
+            ended = self._store.end(analysis_id, Phase.CANCELLED, self._clock(), message="it was cancelled")
+        if ended:
+            self._parts.on_end(analysis_id, Phase.CANCELLED, None)
         self._running.stop(analysis_id)
         return self.get(analysis_id)
 
