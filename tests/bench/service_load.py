@@ -115,7 +115,6 @@ def service(port: int, database: str, replica: str, model_url: str, state: Path,
     memory = wiring.rollout_memory(settings, jobs)
     analyses = wiring.analyses(settings, jobs, gather, model=judge, recall=memory)
     analyses.launch()
-    memory.launch()
     found = ServiceSettings(
         state_dir=state, token_file=state / "tokens.toml", reads_per_minute=10**6, starts_per_minute=10**6
     )

@@ -33,7 +33,6 @@ def client(tmp_path, fake):
     database = str(tmp_path / "analyses.sqlite")
     memory = wiring.rollout_memory(Settings(), settings(database))
     with service(database, Live(), fake, recall=memory) as analyses:
-        memory.launch()
         services = replace(make_services(tmp_path), analyses=analyses, marks=memory.marks)
         with make_client(services) as found:
             yield found

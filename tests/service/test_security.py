@@ -7,7 +7,7 @@ import pytest
 
 from rollout_verdict.service.app import create_app
 from rollout_verdict.service.auth import COOKIE
-from rollout_verdict.service.middleware import POLICY
+from rollout_verdict.service.middleware import POLICY, BodyLimit
 from tests.service.conftest import TOKENS, bearer, make_client, make_services
 
 SAME = {"sec-fetch-site": "same-origin"}
@@ -83,7 +83,32 @@ def test_only_where_bundles_are_taken_may_a_body_be_as_large(tmp_path):
 
 def test_a_body_that_does_not_come_ends(tmp_path):
     """Over the application's own interface: a client that stalls is awkward to have otherwise."""
-    app = create_app(make_services(tmp_path, upload_timeout_s=0.02))
+    assert stalled(make_services(tmp_path, upload_timeout_s=0.02), "/v1/analyses:poll") == 408
+
+
+def test_who_finds_no_place_for_an_upload_is_told_to_come_back(tmp_path):
+    """Others hold all of them: waiting has an end, too, and begins before the body is read."""
+    assert stalled(make_services(tmp_path, uploads=0, upload_timeout_s=0.02), "/v1/analyses") == 503
+
+
+def test_the_time_for_a_body_begins_when_it_is_asked_for(tmp_path):
+    """Whoever waited for a place is not told that its own body came too late."""
+
+    async def slow(scope, receive, send):
+        await asyncio.sleep(0.2)
+        assert (await receive())["body"] == b"x"
+
+    async def receive():
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"x"}
+
+    limited = BodyLimit(slow, make_services(tmp_path, upload_timeout_s=0.1).settings)
+    asyncio.run(limited({"type": "http", "path": "/v1/analyses", "headers": []}, receive, None))
+
+
+def stalled(services, path):
+    """Send the head of a request and never its body; return the status."""
+    app = create_app(services)
     sent = []
 
     async def receive():
@@ -93,12 +118,15 @@ def test_a_body_that_does_not_come_ends(tmp_path):
         sent.append(message)
 
     scope = {
-        "type": "http", "method": "POST", "path": "/v1/analyses:poll", "raw_path": b"", "query_string": b"",
-        "headers": [(b"authorization", f"Bearer {TOKENS['run']}".encode())], "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 2), "scheme": "http", "root_path": "", "http_version": "1.1", "asgi": {"version": "3.0"},
+        "type": "http", "method": "POST", "path": path, "raw_path": b"", "query_string": b"",
+        "headers": [
+            (b"authorization", f"Bearer {TOKENS['run']}".encode()), (b"content-type", b"application/gzip"),
+        ],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2), "scheme": "http", "root_path": "",
+        "http_version": "1.1", "asgi": {"version": "3.0"},
     }  # fmt: skip
     asyncio.run(asyncio.wait_for(app(scope, receive, send), 30))
-    assert sent[0]["status"] == 408
+    return sent[0]["status"]
 
 
 def test_who_asks_too_often_waits(tmp_path):

@@ -1,6 +1,6 @@
 """An analysis as the service keeps it, and the seam between those who ask for analyses and those who run them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -125,6 +125,10 @@ class Upload:
 
 class UnavailableError(Exception):
     """Analyses cannot be kept at present: the database does not answer. The text is safe to show."""
+
+
+# Hears of an end that this process brought about: the analysis's id, how it ended, and the result if it is done.
+OnEnd = Callable[[str, Phase, Result | None], None]
 
 
 class Analyses(Protocol):

@@ -11,6 +11,7 @@ class Limits:
 
     ``calls`` at the same time, ``calls_a_minute``, and what a namespace may use up in a day (UTC). What is under way
     counts towards a day only when it has ended, so a day's limit can be passed by as many answers as ``calls`` allows.
+    So do the requests of an answer beyond its first towards a minute: retries, and rounds for more evidence.
     """
 
     calls: int | None = 32  # at some 10 s an answer, about as many as the next limit lets through

@@ -33,10 +33,14 @@ _LOOKING = Lock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model to ask. ``fingerprint`` names models and prompt: the same one gives the same question the same words."""
+    """A model to ask. ``fingerprint`` names models and prompt: the same one gives the same question the same words.
+
+    ``dearest_usd`` says what an answer may have cost whose price is not known.
+    """
 
     judge: Judge
     fingerprint: str
+    dearest_usd: Callable[[Usage], float] = lambda usage: 0.0  # noqa: ARG005 -- whose answers all have a price
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,9 +58,11 @@ class Asking:
     stopped: Callable[[], None]  # raises when the analysis has ended meanwhile
     deadline: float
     longest_s: float
+    dearest_usd: Callable[[Usage], float]
     redact: tuple[tuple[str, str], ...] = ()
     reuse: bool = True
     on_stage: Callable[[Stage], None] = lambda stage: None  # noqa: ARG005 -- nobody listens
+    took: Callable[[str, float], None] = lambda part, seconds: None  # noqa: ARG005 -- nobody counts
     clock: Callable[[], float] = time.time
     taken: int = 0
     others: dict[str, None] = field(default_factory=dict)
@@ -80,31 +86,39 @@ class Asking:
         own = f"{self.analysis_id}/{self.taken}"
         question = f"{key}/{self.taken}" if self.reuse else ""
         self.taken += 1
-        if found := lasting(lambda: self.store.answered(own, question)):
-            kept = lasting(lambda: self.store.answer(found))
-            if kept is not None:
-                return self._paid(found, kept)
-        if refused := self._beyond_the_day():
-            return refused
+        if answer := self._without_a_call(own, question):
+            return answer
         self.on_stage(Stage(name="model", note="waiting for a turn"))
         if not self._take_turn(own, question):
             self.stopped()
             return _refused("not asked: there was no turn for it before the deadline")
-        if refused := self._beyond_the_day():  # those who were before it in the queue have spent, too
-            self._give_back(own)
-            return refused
+        if answer := self._without_a_call(own, question):  # of those before it in the queue, who have spent, too
+            with suppress(*AWAY):
+                self.store.leave_turn(own)
+            return answer
         try:
             self.on_stage(Stage(name="model"))
+            began = time.monotonic()
             judgement = do()
+            self.took("model", time.monotonic() - began)
             self.stopped()  # what a stopped call says is no answer
             redactor = Redactor(custom=self.redact)
             kept = replace(judgement, opinion=redactor.tree(judgement.opinion), reply=redactor.text(judgement.reply))
-            lasting(lambda: self.store.keep_answer(own, kept, self.clock()))
+            unpriced = self.dearest_usd(judgement.usage)
+            lasting(lambda: self.store.keep_answer(own, kept, self.clock(), unpriced))
         except BaseException:
             self._give_back(own)
             raise
         self.on_stage(Stage(name="model", done=1, total=1, note=judgement.usage.model))
         return kept
+
+    def _without_a_call(self, own: str, question: str) -> Judgement | None:
+        """Return the answer that is kept, or the refusal of a call beyond the day's limit."""
+        if found := lasting(lambda: self.store.answered(own, question)):
+            kept = lasting(lambda: self.store.answer(found))
+            if kept is not None:
+                return self._paid(found, kept)
+        return self._beyond_the_day()
 
     def _give_back(self, own: str) -> None:
         with suppress(*AWAY):  # nobody waits for this: the place is free in the end without it

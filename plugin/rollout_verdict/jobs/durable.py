@@ -41,7 +41,8 @@ WORKFLOW, QUEUE = "analysis", "analyses"
 STEPS = "2"
 MIB = 1 << 20
 UNNAMED = "bundle"  # the file that an upload is read from; a bundle that names no rollout takes its name from it
-UPLOAD = Limits(archive_bytes=1024 * MIB, log_bytes=1024 * MIB)  # unpacked; reduced while it streams
+# Unpacked, and reduced while it streams: 1 GiB of logs takes a core most of the minute that they have.
+UPLOAD = Limits(archive_bytes=1024 * MIB, log_bytes=1024 * MIB, logs_bytes=1024 * MIB, logs_s=60.0)
 
 
 class DurableAnalyses:
@@ -73,6 +74,7 @@ class DurableAnalyses:
             beat_s=settings.beat_s,
             take_over=_take_over,
             forget=DBOS.delete_workflows,
+            on_end=parts.on_end,
             clock=clock,
         )
 
@@ -169,7 +171,9 @@ class DurableAnalyses:
     def cancel(self, analysis_id: str) -> Analysis | None:
         """Cancel an analysis that is not over, and its model call with it; None when it is not known."""
         with _available():
-            self._store.end(analysis_id, Phase.CANCELLED, self._clock(), message="it was cancelled")
+            ended = self._store.end(analysis_id, Phase.CANCELLED, self._clock(), message="it was cancelled")
+        if ended:
+            self._parts.on_end(analysis_id, Phase.CANCELLED, None)
         self._running.stop(analysis_id)
         return self.get(analysis_id)
 

@@ -27,7 +27,7 @@ class RolloutMemory:
     """Adds memory to evidence (``jobs.work.Recall``), and holds the marks. Safe to use from many threads.
 
     A rollout is known by the namespace and name of the request, which its caller was allowed: evidence may claim any.
-    To be launched when the analyses' tables are there, and closed. ``clock`` is seconds since the epoch.
+    To be used when the analyses have made their tables, and closed. ``clock`` is seconds since the epoch.
     """
 
     def __init__(
@@ -42,10 +42,6 @@ class RolloutMemory:
         self._lock = Lock()
         self._kept: OrderedDict[str, Earlier] = OrderedDict()
         self.marks = StoredMarks(self._engine, clock)
-
-    def launch(self) -> None:
-        """Make the table of marks where it is missing."""
-        self.marks.create()
 
     def close(self) -> None:
         """Close connections."""

@@ -37,12 +37,13 @@ from rollout_verdict.jobs.statements import (
     PROGRESS,
     Inserts,
 )
-from rollout_verdict.jobs.tables import ANALYSES, ANSWERS, DOCUMENTS, META, OPEN, REPLICAS, SCHEMA, VERSION
+from rollout_verdict.jobs.tables import ANALYSES, ANSWERS, DOCUMENTS, META, OPEN, REPLICAS, SCHEMA, UPLOADS, VERSION
 
 T = TypeVar("T")
 
 DAY_S = 86_400
 MINUTE_S = 60.0
+UNUSED_S = 600.0  # so long after it was kept, an upload without an analysis will have none
 LOCK = 0x726F6C6C  # "roll": of PostgreSQL's advisory locks, for what must be counted and changed in one
 
 
@@ -96,7 +97,10 @@ class Store:
             "request": codec.text_of(request),
         }
         with self._engine.begin() as connection:
-            yield connection, connection.execute(self._inserts.analysis, row).first() is not None
+            new = connection.execute(self._inserts.analysis, row).first() is not None
+            if new and request.upload:
+                connection.execute(sa.insert(UPLOADS), {"analysis": request.id, "key": request.upload})
+            yield connection, new
 
     def begin(self, analysis_id: str, now: float) -> Begun | None:
         """Mark an analysis as running unless it has ended; None when it is not known."""
@@ -305,6 +309,11 @@ class Store:
             connection.execute(self._inserts.turn, row)
         return True
 
+    def leave_turn(self, call: str) -> None:
+        """Leave a place without having asked: as if it had never been taken."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(ANSWERS).where(ANSWERS.c.id == call, ANSWERS.c.answered.is_(None)))
+
     def give_back(self, call: str, now: float) -> None:
         """Give the place of a call free that came to no answer."""
         with self._engine.begin() as connection:
@@ -312,18 +321,27 @@ class Store:
                 sa.update(ANSWERS).where(ANSWERS.c.id == call, ANSWERS.c.answered.is_(None)).values(until=now)
             )
 
-    def keep_answer(self, call: str, answer: Judgement, now: float) -> None:
-        """Keep an answer that was paid for, and give the place free. The first one stays: it may have decided."""
+    def keep_answer(self, call: str, answer: Judgement, now: float, unpriced_usd: float = 0.0) -> None:
+        """Keep an answer that was paid for, and give the place free. The first one stays: it may have decided.
+
+        Each request it took beyond the first counts in the minute from now on. ``unpriced_usd`` is what it counts for
+        in the day where its cost is not known.
+        """
+        usage = answer.usage
         row = {
             "call": call,
             "answered": now,
             "usable": isinstance(answer.opinion, Opinion),
-            "tokens": tokens_of(answer.usage),
-            "cost_usd": answer.usage.cost_usd or 0.0,
+            "tokens": tokens_of(usage),
+            "cost_usd": unpriced_usd if usage.cost_usd is None else usage.cost_usd,
             "content": codec.packed(answer),
         }
         with self._engine.begin() as connection:
-            connection.execute(KEEP_ANSWER, row)
+            kept = bool(connection.execute(KEEP_ANSWER, row).rowcount)
+            if kept and usage.attempts > 1:
+                of = {"analysis": call.rpartition("/")[0], "key": "", "namespace": "", "asked": now, "until": now}
+                more = [{"id": f"{call}.{number}", **of} for number in range(1, usage.attempts)]
+                connection.execute(sa.insert(ANSWERS), more)
 
     # -- replicas and age ---------------------------------------------------------------------------------------------
 
@@ -361,7 +379,7 @@ class Store:
     def forget(self, analysis_ids: Sequence[str], now: float) -> None:
         """Delete analyses with all that belongs to them. What they cost is known for as long as it counts."""
         with self._engine.begin() as connection:
-            for column in (DOCUMENTS.c.id, ANALYSES.c.id):
+            for column in (DOCUMENTS.c.id, UPLOADS.c.analysis, ANALYSES.c.id):
                 connection.execute(sa.delete(column.table).where(column.in_(analysis_ids)))
             connection.execute(
                 sa.update(ANSWERS)
@@ -370,10 +388,14 @@ class Store:
             )
             connection.execute(sa.delete(ANSWERS).where(ANSWERS.c.content.is_(None), ANSWERS.c.asked < now - 2 * DAY_S))
 
-    def forget_uploads(self, before: float) -> None:
-        """Delete uploaded bundles that nobody has had judged for long."""
+    def forget_uploads(self, now: float) -> None:
+        """Delete uploaded bundles that no analysis is of; one that came just now may be about to have its first."""
+        used = sa.select(UPLOADS.c.key)
+        unused = sa.and_(
+            DOCUMENTS.c.kind == "upload", DOCUMENTS.c.created < now - UNUSED_S, DOCUMENTS.c.id.not_in(used)
+        )
         with self._engine.begin() as connection:
-            connection.execute(sa.delete(DOCUMENTS).where(DOCUMENTS.c.kind == "upload", DOCUMENTS.c.created < before))
+            connection.execute(sa.delete(DOCUMENTS).where(unused))
 
     def _one_at_a_time(self, connection: sa.Connection) -> None:
         """Let nobody else count and change meanwhile; SQLite's transactions are so from their first write on."""

@@ -2,8 +2,11 @@
 
     analyses    one row an analysis: the request, its phase, its verdict in the columns of a list
     documents   what an analysis gathered while it runs, its whole result when it is done, uploaded bundles; compressed
-    answers     one row for each call of a model: a place among those who ask, then the answer that was paid for
+    answers     one row for each call of a model: a place among those who ask, then the answer that was paid for; and
+                an empty one for each further request that the answer took
+    uploads     which analysis judges which uploaded bundle
     replicas    the pulse of each process
+    marks       what people marked as known to be benign, one row a mark
 
 Times are seconds since the epoch.
 """
@@ -50,6 +53,13 @@ DOCUMENTS = sa.Table(
     sa.Column("content", sa.LargeBinary, nullable=False),
     sa.Index("verdict_documents_age", "kind", "created"),
 )
+UPLOADS = sa.Table(
+    "verdict_uploads",
+    META,
+    sa.Column("analysis", _Text, primary_key=True),
+    sa.Column("key", _Text, nullable=False),
+    sa.Index("verdict_uploads_key", "key"),
+)
 ANSWERS = sa.Table(
     "verdict_answers",
     META,
@@ -74,4 +84,19 @@ REPLICAS = sa.Table(
     META,
     sa.Column("id", _Text, primary_key=True),
     sa.Column("beats", sa.BigInteger, nullable=False),
+)
+MARKS = sa.Table(
+    "verdict_marks",
+    META,
+    sa.Column("id", _Text, primary_key=True),
+    sa.Column("namespace", _Text, nullable=False),
+    sa.Column("name", _Text, nullable=False),
+    sa.Column("kind", _Text, nullable=False),
+    sa.Column("key", _Text, nullable=False),
+    sa.Column("text", _Text, nullable=False),
+    sa.Column("who", _Text, nullable=False),
+    sa.Column("made", _Time, nullable=False),
+    sa.Column("why", _Text, nullable=False),
+    sa.Column("expires", _Time),
+    sa.Index("verdict_marks_of_rollout", "namespace", "name"),
 )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from rollout_verdict.jobs.analysis import Phase
+from rollout_verdict.jobs.analysis import OnEnd, Phase
 from rollout_verdict.jobs.running import Running
 from rollout_verdict.jobs.store import Store
 
@@ -49,6 +49,7 @@ class Watch:
         beat_s: float,
         take_over: Callable[[str], None],
         forget: Callable[[list[str]], None],
+        on_end: OnEnd,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._replica = replica
@@ -58,6 +59,7 @@ class Watch:
         self._beat_s = beat_s
         self._take_over = take_over
         self._forget = forget
+        self._on_end = on_end
         self._clock = clock
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -77,7 +79,8 @@ class Watch:
         """End what is overdue, stop what was cancelled elsewhere, keep how far the others are."""
         now = self._clock()
         for analysis_id in self._store.overdue(now):
-            self._store.end(analysis_id, Phase.CANCELLED, now, message="it did not end before its deadline")
+            if self._store.end(analysis_id, Phase.CANCELLED, now, message="it did not end before its deadline"):
+                self._on_end(analysis_id, Phase.CANCELLED, None)
         here = set(self._running.ids())
         for analysis_id in self._store.cancelled(now - LATELY_S):
             if analysis_id in here:
@@ -106,7 +109,7 @@ class Watch:
             self._store.forget(expired, now)
             if len(expired) < BATCH or self._done.is_set():
                 break
-        self._store.forget_uploads(now - self._keeping.age_s)
+        self._store.forget_uploads(now)
 
     def _run(self) -> None:
         due = {self.look: 0.0, self.beat: 0.0, self.tidy: time.monotonic() + TIDY_S}

@@ -10,7 +10,8 @@ on what they came to, so it may be done again.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -28,7 +29,7 @@ from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.target import TargetError
 from rollout_verdict.core.values import SourceKind
 from rollout_verdict.jobs import codec
-from rollout_verdict.jobs.analysis import Gathered, Phase, Request, Summary
+from rollout_verdict.jobs.analysis import Gathered, OnEnd, Phase, Request, Summary
 from rollout_verdict.jobs.answers import tokens_of
 from rollout_verdict.jobs.asking import Asking, Model
 from rollout_verdict.jobs.outage import lasting
@@ -76,8 +77,8 @@ class Recall(Protocol):
         ...
 
 
-# Hears of an end that this process brought about: the analysis's id, how it ended, and the result if it is done.
-OnEnd = Callable[[str, Phase, Result | None], None]
+# Hears how many seconds a part of an analysis took: gather, rules, model (each call), decide, store, notify.
+Took = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,7 @@ class Parts:
     recall: Recall = lambda request, evidence: evidence  # noqa: ARG005 -- nothing is remembered
     redact: tuple[tuple[str, str], ...] = ()
     on_end: OnEnd = lambda analysis_id, phase, result: None  # noqa: ARG005 -- nobody counts
+    took: Took = lambda part, seconds: None  # noqa: ARG005 -- nobody counts
 
 
 class Leave(BaseException):
@@ -183,12 +185,12 @@ class Work:
         self._check(now)
         redactor = Redactor(custom=self._parts.redact)
         self._running.reached(now.id, Stage(name="judge"))
-        with self._judging:
+        with self._judging, self._timed("rules"):
             policy = _policy(now.configuration)
             case = engine.weigh(gathered.evidence, replace(policy, extra_prompt=redactor.text(policy.extra_prompt)))
         judgement, notes = self._judgement(now, case)
         self._check(now)
-        with self._judging:
+        with self._judging, self._timed("decide"):
             result = engine.conclude(case, judgement, redactor)
             result = replace(
                 result,
@@ -201,16 +203,17 @@ class Work:
         if len(content) > self._settings.bundle_bytes:
             raise _ProblemError(_too_large(len(content), self._settings.bundle_bytes))
         self._running.reached(now.id, Stage(name="judge", done=1, total=1))
-        ended = lasting(
-            lambda: self._store.end(
-                now.id,
-                Phase.DONE,
-                self._clock(),
-                stages=self._running.stages(now.id),
-                summary=summary(result),
-                result=content,
+        with self._timed("store"):
+            ended = lasting(
+                lambda: self._store.end(
+                    now.id,
+                    Phase.DONE,
+                    self._clock(),
+                    stages=self._running.stages(now.id),
+                    summary=summary(result),
+                    result=content,
+                )
             )
-        )
         if ended:
             self._parts.on_end(now.id, Phase.DONE, result)
         elif not self._done(now.id):
@@ -218,7 +221,16 @@ class Work:
         self._running.tell(now.id)  # whoever listens hears of the verdict before the notifications are out
         for notifier in self._parts.notifiers:
             if notifier.name in now.configuration.notify:
-                now.step(f"notify {notifier.name}", partial(_told, notifier, now.request, result))
+                with self._timed("notify"):
+                    now.step(f"notify {notifier.name}", partial(_told, notifier, now.request, result))
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._parts.took(part, time.monotonic() - began)
 
     def _done(self, analysis_id: str) -> bool:
         """Whether it was done before: before a crash, or before an answer of the database that was lost."""
@@ -261,7 +273,8 @@ class Work:
     def _looked_up(self, now: _Now) -> Evidence:
         request = now.request
         if request.target is not None:
-            return self._parts.gather(request, now.configuration, lambda s: self._running.reached(request.id, s))
+            with self._timed("gather"):
+                return self._parts.gather(request, now.configuration, lambda s: self._running.reached(request.id, s))
         stage = Stage(name="bundle", note="replay" if request.replay_of else "upload")
         self._running.reached(request.id, stage)
         if request.replay_of:
@@ -292,9 +305,11 @@ class Work:
             stopped=lambda: self._check(now),
             deadline=now.deadline,
             longest_s=within_s,
+            dearest_usd=model.dearest_usd,
             redact=self._parts.redact,
             reuse=not now.request.replay_of,  # who replays wants to hear what a model says now
             on_stage=lambda stage: self._running.reached(now.id, stage),
+            took=self._parts.took,
             clock=self._clock,
         )
         return asking.ask(model, case), asking.notes

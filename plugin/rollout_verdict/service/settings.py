@@ -27,7 +27,9 @@ class ServiceSettings:
     prometheus: Server = field(default_factory=Server)
     body_bytes: int = MIB  # a measurement's configuration has some KiB
     upload_bytes: int = 64 * MIB  # a bundle as it comes over the wire; logs of an hour pack into a few MiB
-    upload_timeout_s: float = 60.0  # for the whole body: who sends more slowly holds a place that others need
+    upload_timeout_s: float = (
+        60.0  # for a place, and then the whole body: who sends more slowly holds one that others need
+    )
     uploads: int = 4  # bodies held in memory at once
     watchers: int = 500  # event streams and callers that wait for their verdict, at once
     reads_per_minute: int = 12_000  # a controller polls each of 1,000 measurements 4 to 12 times a minute

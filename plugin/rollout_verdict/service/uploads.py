@@ -1,6 +1,8 @@
 """Bundles that come over the wire: one at a time into memory for each of a few places, bounded and timed."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated
@@ -17,7 +19,7 @@ from rollout_verdict.adapters.bundle import BundleError
 from rollout_verdict.core.values import RolloutRef
 from rollout_verdict.jobs.analysis import Request
 from rollout_verdict.service.auth import Principal
-from rollout_verdict.service.problems import InvalidError, UnusableError
+from rollout_verdict.service.problems import InvalidError, UnavailableError, UnusableError
 from rollout_verdict.service.requests import demand_namespaces
 from rollout_verdict.service.schemas import Namespace
 from rollout_verdict.service.services import Services
@@ -61,12 +63,13 @@ class Uploads:
     ) -> Request:
         """Keep the bundle in a request and return what is to be judged.
 
-        Raises InvalidError, UnusableError (no bundle), ForbiddenError: who is bound to namespaces must name one.
+        Raises InvalidError, UnusableError (no bundle), ForbiddenError: who is bound to namespaces must name one;
+        UnavailableError when all places are taken for long.
         """
         namespace = named.namespace or ""
         if principal.namespaces is not None or namespace:
             demand_namespaces(principal, namespace)
-        async with self._places:
+        async with self._place():
             content, file_name = await self._content(http)
             try:
                 upload = await run_in_threadpool(self._services.analyses.keep_upload, content)
@@ -81,6 +84,18 @@ class Uploads:
             origin=origin,
             asked_by=principal.name,
         )
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._services.settings.upload_timeout_s):
+                await self._places.acquire()
+        except TimeoutError:
+            raise UnavailableError("too many bundles are being uploaded: try again in a minute", 60) from None
+        try:
+            yield
+        finally:
+            self._places.release()
 
     async def _content(self, http: HttpRequest) -> tuple[bytes, str]:
         if not http.headers.get("content-type", "").lower().startswith(FORM):
