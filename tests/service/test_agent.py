@@ -80,6 +80,15 @@ def test_a_verdict_that_others_put_under_the_same_id_promotes_nothing(tmp_path):
     assert (answer.status_code, "promote" in answer.json()) == (422, False)
 
 
+def test_what_another_replica_judged_is_not_told_of_a_later_canary(tmp_path):
+    services = make_services(tmp_path)
+    with make_client(services) as one, make_client(services) as other:
+        for client, analyses in ((one, 1), (other, 2), (one, 3)):
+            assert client.post("/a2a/analyze", json=body()).status_code == 200
+            assert len(services.analyses.kept) == analyses
+            services.clock.pass_s(3_600)
+
+
 @pytest.mark.parametrize("token", ["", "wrong-token-0123456789", TOKENS["read"], TOKENS["expired"], TOKENS["foreign"]])
 def test_without_the_right_token_it_is_an_error(address, token):
     found = go(address, "healthy", token)
