@@ -155,11 +155,15 @@ def test_a_failure_is_tried_again_after_a_minute(fresh):
     assert ask(client, "gone")["id"] != first
 
 
-def test_a_cancelled_analysis_is_not_told_again(fresh):
-    client, _ = fresh
-    first = ask(client, "running")["id"]
-    client.post(f"/v1/analyses/{first}/cancel")
-    assert ask(client, "running")["id"] != first
+def test_that_an_analysis_was_cancelled_is_told_for_a_minute(fresh):
+    """By a person, or since it ran past its deadline: Argo's controller must not start the same work for ever."""
+    client, services = fresh
+    first = ask(client, "running")
+    client.post(f"/v1/analyses/{first['id']}/cancel")
+    told = ask(client, "running")
+    assert (told["id"], told["verdict"], told["reason"]) == (first["id"], "error", "cancelled")
+    services.clock.pass_s(61)
+    assert ask(client, "running")["id"] != first["id"]
 
 
 def test_another_replica_finds_the_same_analysis(fresh):

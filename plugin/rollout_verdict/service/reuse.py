@@ -13,7 +13,7 @@ from rollout_verdict.service.problems import UnusableError
 from rollout_verdict.service.services import Services
 
 MOST_KEPT = 10_000  # keys whose newest analysis is remembered; each is some 150 bytes
-FAILED_S = 60.0  # a failed analysis is told for so long; then it is tried again, since what broke it may be mended
+FAILED_S = 60.0  # one that failed, or was cancelled, is told for so long; then it is tried again: it may be mended
 STEPS = 20  # from an analysis to the one after it, when there was one already
 _PREFIX = 32
 LOOKED_AT = 50  # of a rollout's newest analyses, for one of the key
@@ -34,8 +34,8 @@ class Reuse:
         """Return the newest analysis of that key, a new one when there is none or its end is ``fresh_s`` ago.
 
         ``parts``, with namespace, name, configuration and door of the request, are the key; the request's id is not
-        used. A failed analysis is told for a minute: trying again at once would hardly end better. Raises UnusableError
-        when somebody has taken the id for something else: its verdict is not this canary's.
+        used. One that failed or was cancelled is told for a minute: trying at once would hardly end better. Raises
+        UnusableError when somebody has taken the id for something else: its verdict is not this canary's.
         """
         key = _key(request, parts)
         newest, new, steps = self._find(key, request, fresh_s), False, 0
@@ -56,7 +56,7 @@ class Reuse:
             return True
         ended = analysis.finished or analysis.created
         most = fresh_s if analysis.phase is Phase.DONE else min(fresh_s, FAILED_S)
-        return analysis.phase is not Phase.CANCELLED and self._services.clock() - ended < timedelta(seconds=most)
+        return self._services.clock() - ended < timedelta(seconds=most)
 
     def _find(self, key: str, request: Request, fresh_s: float) -> Analysis | None:
         """Return the newest analysis of that key that can be found; it may be old, and another come after it."""
