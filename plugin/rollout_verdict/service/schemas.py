@@ -460,7 +460,7 @@ class MarkIn(Model):
     why: Annotated[str, StringConstraints(min_length=3, max_length=500, pattern=r"^[^\x00-\x08\x0e-\x1f\x7f]*$")]
     """Why it is harmless, for whoever reads the next verdict."""
     expires: AwareDatetime | None = None
-    """When it counts again; never when left out."""
+    """When it counts again, within ten years; never when left out."""
 
     model_config = ConfigDict(
         json_schema_extra={
