@@ -23,7 +23,7 @@ def test_every_answer_carries_the_headers_that_keep_browsers_safe(client, path):
     assert headers["content-security-policy"] == POLICY
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 def test_what_is_not_there_is_told_as_everything_else(client):
