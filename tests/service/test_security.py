@@ -274,6 +274,15 @@ def test_who_did_what_is_written_down(client, caplog):
     assert caplog.records[1].analysis == made
 
 
+def test_who_logged_in_is_written_down_by_token_and_by_link(browser, services, caplog):
+    caplog.set_level("INFO", "rollout_verdict.audit")
+    log_in(browser)
+    browser.get("/login", params={"code": services.auth.make_code(TOKENS["admin"])})
+    log_in(browser, "wrong-token")
+    lines = [(one.action, one.caller) for one in caplog.records if getattr(one, "audit", False)]
+    assert lines == [("logged in", "argo"), ("logged in", "owner")]
+
+
 def test_counters_know_no_path_and_no_name(client):
     client.get("/v1/analyses/some-secret-id")
     client.get("/nowhere/some-secret-path")

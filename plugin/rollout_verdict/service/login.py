@@ -43,6 +43,7 @@ def router(services: Services) -> APIRouter:
     secure = services.settings.public_url.startswith("https:")
 
     def welcome(cookie: str) -> Response:
+        audit(services.auth.authenticate({}, {COOKIE: cookie}, ""), "logged in")
         response = RedirectResponse("/", 303)
         age = int(services.settings.session_s)
         response.set_cookie(COOKIE, cookie, max_age=age, httponly=True, samesite="strict", secure=secure, path="/")
@@ -89,7 +90,6 @@ def router(services: Services) -> APIRouter:
             demand_same_origin(request)
             token = (parse_qs(body, max_num_fields=10).get("token") or [""])[0].strip()
             response = welcome(services.auth.session(token, address))
-            audit(services.auth.by_token(token, address), "logged in")
         except ProblemError as error:
             return _page(error.message, error.status)
         except ValueError:  # more fields than a form of ours has
