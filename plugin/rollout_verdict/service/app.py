@@ -58,7 +58,7 @@ def _root(app: FastAPI, services: Services) -> None:
     reader = Depends(guard(services, Scope.READ))
 
     @app.get("/", response_model=Health, responses={303: {"description": "The page."}}, tags=["operation"])
-    def root(request: Request) -> Health | Response:
+    async def root(request: Request) -> Health | Response:
         """Lead browsers to the page; tell programs, the Go plugin's agent client among them, that somebody is there."""
         if _is_browser(request):
             return RedirectResponse("/analyses", 303)
