@@ -194,3 +194,15 @@ def test_health_is_open_to_all(client):
     for path in ("/a2a/health", "/"):
         answer = client.get(path, headers={**bearer("wrong"), "accept": "*/*"})
         assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
+
+
+@pytest.mark.parametrize(
+    "memory",
+    ["", "rollout:shop", "rollout:shop/", "rollout:/cart", "rollout:shop/a\0b", "rollout:shop/../x", "rollout:Shop/cart",
+     f"rollout:shop/{'x' * 254}"],
+)  # fmt: skip
+def test_a_memory_names_a_rollout_as_kubernetes_does_or_is_refused(own, memory):
+    services, client = own
+    answer = client.post("/a2a/analyze", json={"memoryId": memory})
+    assert (answer.status_code, "memoryId rollout:NAMESPACE/NAME" in answer.json()["message"]) == (422, True)
+    assert not services.analyses.kept
