@@ -2,6 +2,9 @@
 
 import asyncio
 import base64
+import html
+import re
+from urllib.parse import unquote, urlencode
 
 import pytest
 
@@ -164,7 +167,7 @@ def test_a_browser_logs_in_with_a_token(browser, services):
     answer = log_in(browser)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"].lower()
-    assert all(word in cookie for word in ("httponly", "samesite=strict", "secure", "path=/", "max-age=43200"))
+    assert all(word in cookie for word in ("httponly", "samesite=lax", "secure", "path=/", "max-age=43200"))
     assert TOKENS["run"] not in answer.headers["set-cookie"]
 
 
@@ -254,10 +257,45 @@ def test_logging_out_ends_the_session_in_the_browser(browser, services):
 def test_a_browser_that_is_not_logged_in_is_led_to_the_form(browser):
     page = {"accept": "text/html"}
     assert browser.get("/", headers=page).headers["location"] == "/analyses"
-    for path in ("/analyses", "/v1/analyses"):
+    for path, asked in (
+        ("/analyses", "%2Fanalyses"),
+        ("/history?namespace=shop&name=a%26b", "%2Fhistory%3Fnamespace%3Dshop%26name%3Da%2526b"),
+    ):
         answer = browser.get(path, headers=page)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={asked}")
+    assert browser.get(f"/history?name={'x' * 3000}", headers=page).headers["location"] == "/login"
     assert "<form" in browser.get("/login").text
+
+
+@pytest.mark.parametrize(
+    ("asked", "led"),
+    [
+        ("/history?namespace=shop&name=cart", "/history?namespace=shop&name=cart"),
+        ("/analyses/0f1e#l1", "/analyses/0f1e#l1"),
+        ("", "/"),
+        ("analyses", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("https://evil.example/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/a\r\nset-cookie: a=b", "/"),
+        ('/"><script>', '/"><script>'),
+    ],
+)
+def test_who_logs_in_is_led_to_the_page_asked_for_and_nowhere_else(browser, asked, led):
+    form = browser.get("/login", params={"next": asked}).text
+    (hidden,) = re.findall(r'name="next" value="([^"]*)"', form)
+    assert html.unescape(hidden) == led
+    body = urlencode({"token": TOKENS["run"], "next": asked})
+    answer = browser.post("/login", content=body, headers=SAME)
+    assert (answer.status_code, unquote(answer.headers["location"])) == (303, led)
+
+
+def test_a_slip_of_the_hand_does_not_lose_the_page_asked_for(browser):
+    body = urlencode({"token": "wrong-token", "next": "/analyses/0f1e"})
+    answer = browser.post("/login", content=body, headers=SAME)
+    assert (answer.status_code, 'value="/analyses/0f1e"' in answer.text) == (401, True)
 
 
 # What is written down

@@ -88,7 +88,7 @@ def _handlers(app: FastAPI) -> None:
     @app.exception_handler(ProblemError)
     async def problem(request: Request, error: ProblemError) -> Response:
         if error.status == 401 and request.method == "GET" and _is_browser(request):
-            return RedirectResponse("/login", 303)
+            return RedirectResponse(login.form_for(request), 303)
         return _answer(error.status, error.message, error.headers)
 
     @app.exception_handler(RequestValidationError)

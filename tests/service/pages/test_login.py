@@ -3,10 +3,11 @@
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx2
 import pytest
 
 from tests.conftest import needs
-from tests.service.conftest import TOKENS, make_services, served
+from tests.service.conftest import TOKENS, bearer, make_services, served
 from tests.service.pages.browser import ARGUMENTS
 
 NAMES = "--host-resolver-rules=MAP *.lan 127.0.0.1"
@@ -45,3 +46,48 @@ def test_a_browser_logs_in_and_uses_forms_over_plain_http(page, address):
     form.locator("button").click()
     page.wait_for_load_state()
     assert page.get_by_role("heading", level=1).inner_text().lower() == "promote"
+
+
+@pytest.fixture
+def chat():
+    """A page of another site; its link leads to what stands in ``links``."""
+    links = []
+
+    class Chat(BaseHTTPRequestHandler):
+        def do_GET(self):
+            content = f'<a href="{links[-1]}">the verdict</a>'.encode()
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Chat)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://chat.lan:{server.server_port}/", links
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_link_in_a_chat_leads_to_its_verdict(page, address, chat):
+    elsewhere, links = chat
+    made = httpx2.post(
+        f"{address.replace('verdict.lan', '127.0.0.1')}/v1/analyses",
+        json={"namespace": "shop", "name": "healthy"},
+        headers=bearer("run"),
+    ).json()["id"]
+    links.append(f"{address}/analyses/{made}")
+    page.goto(elsewhere)
+    page.click("a")
+    page.wait_for_load_state()
+    log_in(page)
+    assert page.url == links[-1], "after logging in"
+    page.goto(elsewhere)
+    page.click("a")
+    page.wait_for_load_state()
+    assert page.url == links[-1], "logged in already"

@@ -1,6 +1,7 @@
 """The pages over HTTP: who may open and do what, filters and pages, what goes wrong, what browsers are told to refuse."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_who_may_read(services, path, who, status):
         answer = client.get(path, headers=HTML)
         assert answer.status_code == status
         if status == 303:
-            assert answer.headers["location"] == "/login"
+            assert answer.headers["location"] == f"/login?next={quote(path, safe='')}"
 
 
 @pytest.mark.parametrize("path", ["/analyses/rollback", "/analyses/rollback/exchange", "/analyses/none"])
