@@ -87,8 +87,8 @@ def _address(name: str, value: str) -> str:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or parts.username or parts.query or parts.fragment:
-        raise SettingsError(f"{name}: expected http(s)://HOST[:PORT][/PATH], without a user, query or fragment")
+    if not usable or parts.username or parts.path.strip("/") or parts.query or parts.fragment:
+        raise SettingsError(f"{name}: expected http(s)://HOST[:PORT], without a user, path, query or fragment")
     return value.rstrip("/")
 
 
