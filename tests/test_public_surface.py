@@ -93,6 +93,9 @@ COMMANDS = {
         "--service URL",
         "--token-file FILE",
     ],
+    "marks": ["-n, --namespace NS", "--name ROLLOUT", "--service URL", "--token-file FILE"],
+    "mark": ["ANALYSIS <str>", "ITEM <str>", "--why TEXT", "--expires TIME", "--service URL", "--token-file FILE"],
+    "unmark": ["MARK <str>", "--service URL", "--token-file FILE"],
     "version": [],
 }
 

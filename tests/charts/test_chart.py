@@ -44,7 +44,14 @@ def test_the_values_are_of_their_schema_and_all_are_told():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"colour": "red"}, {"replicas": 0}, {"url": "verdict"}, {"rbac": {"scope": "all"}}, {"settings": {"x": 1}}],
+    [
+        {"colour": "red"},
+        {"replicas": 0},
+        {"url": "verdict"},
+        {"url": "https://verdict.example/x"},
+        {"rbac": {"scope": "all"}},
+        {"settings": {"x": 1}},
+    ],
     ids=lambda one: next(iter(one)),
 )
 def test_wrong_values_are_refused(wrong):

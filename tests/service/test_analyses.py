@@ -4,14 +4,17 @@ import io
 import json
 import shutil
 import tarfile
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from rollout_verdict.adapters.bundle import read_verdict
 from rollout_verdict.service.documents import REPORT_POLICY
-from tests.service.conftest import bearer, make_client, make_services
+from rollout_verdict.service.tokens import Grants
+from tests.service.conftest import bearer, make_client, make_services, served
 from tests.service.memory import BUNDLES, packed
 
 PATH = "/v1/analyses"
@@ -362,6 +365,36 @@ def test_events_tell_of_progress_and_a_silence_is_broken(tmp_path):
             services.analyses.step(made)
             text += "".join(parts)
     assert [kind for kind, _ in events(text)] == ["progress", "verdict"]
+
+
+def test_events_end_with_the_token_that_asked_for_them(tmp_path):
+    """What is told after a token was taken back is told to nobody."""
+    services = make_services(tmp_path, eager=False)
+    with make_client(services) as client:
+        made = start(client)
+    with (
+        served(services) as address,
+        httpx2.stream("GET", f"{address}{PATH}/{made}/events", headers=bearer("run"), timeout=60) as answer,
+    ):
+        lines = answer.iter_lines()
+        assert next(lines) == "event: progress"
+        services.auth._grants = Grants
+        services.analyses.step(made)
+        assert "event: verdict" not in list(lines)
+
+
+def test_one_caller_holds_no_more_than_its_streams(tmp_path):
+    services = make_services(tmp_path, eager=False, streams=2, stream_s=20.0)
+    with make_client(services) as client:
+        made = start(client)
+    with served(services) as address, httpx2.Client(timeout=60) as client, ExitStack() as stack:
+        path = f"{address}{PATH}/{made}/events"
+        streams = [stack.enter_context(client.stream("GET", path, headers=bearer("read"))) for _ in range(2)]
+        told = [one.iter_lines() for one in streams]  # held, since a stream ends with whoever reads it
+        assert [next(one) for one in told] == ["event: progress"] * 2
+        assert client.get(path, headers=bearer("read")).status_code == 429
+        services.analyses.step(made)
+        assert client.get(path, headers=bearer("admin")).status_code == 200
 
 
 def test_events_end_when_their_time_is_up(tmp_path):

@@ -2,6 +2,9 @@
 
 import asyncio
 import base64
+import html
+import re
+from urllib.parse import unquote, urlencode
 
 import pytest
 
@@ -23,7 +26,7 @@ def test_every_answer_carries_the_headers_that_keep_browsers_safe(client, path):
     assert headers["content-security-policy"] == POLICY
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 def test_what_is_not_there_is_told_as_everything_else(client):
@@ -192,7 +195,7 @@ def test_a_browser_logs_in_with_a_token(browser, services):
     answer = log_in(browser)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"].lower()
-    assert all(word in cookie for word in ("httponly", "samesite=strict", "secure", "path=/", "max-age=43200"))
+    assert all(word in cookie for word in ("httponly", "samesite=lax", "secure", "path=/", "max-age=43200"))
     assert TOKENS["run"] not in answer.headers["set-cookie"]
 
 
@@ -282,10 +285,45 @@ def test_logging_out_ends_the_session_in_the_browser(browser, services):
 def test_a_browser_that_is_not_logged_in_is_led_to_the_form(browser):
     page = {"accept": "text/html"}
     assert browser.get("/", headers=page).headers["location"] == "/analyses"
-    for path in ("/analyses", "/v1/analyses"):
+    for path, asked in (
+        ("/analyses", "%2Fanalyses"),
+        ("/history?namespace=shop&name=a%26b", "%2Fhistory%3Fnamespace%3Dshop%26name%3Da%2526b"),
+    ):
         answer = browser.get(path, headers=page)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={asked}")
+    assert browser.get(f"/history?name={'x' * 3000}", headers=page).headers["location"] == "/login"
     assert "<form" in browser.get("/login").text
+
+
+@pytest.mark.parametrize(
+    ("asked", "led"),
+    [
+        ("/history?namespace=shop&name=cart", "/history?namespace=shop&name=cart"),
+        ("/analyses/0f1e#l1", "/analyses/0f1e#l1"),
+        ("", "/"),
+        ("analyses", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("https://evil.example/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/a\r\nset-cookie: a=b", "/"),
+        ('/"><script>', '/"><script>'),
+    ],
+)
+def test_who_logs_in_is_led_to_the_page_asked_for_and_nowhere_else(browser, asked, led):
+    form = browser.get("/login", params={"next": asked}).text
+    (hidden,) = re.findall(r'name="next" value="([^"]*)"', form)
+    assert html.unescape(hidden) == led
+    body = urlencode({"token": TOKENS["run"], "next": asked})
+    answer = browser.post("/login", content=body, headers=SAME)
+    assert (answer.status_code, unquote(answer.headers["location"])) == (303, led)
+
+
+def test_a_slip_of_the_hand_does_not_lose_the_page_asked_for(browser):
+    body = urlencode({"token": "wrong-token", "next": "/analyses/0f1e"})
+    answer = browser.post("/login", content=body, headers=SAME)
+    assert (answer.status_code, 'value="/analyses/0f1e"' in answer.text) == (401, True)
 
 
 # What is written down
@@ -300,6 +338,15 @@ def test_who_did_what_is_written_down(client, caplog):
     lines = [(one.action, one.caller, one.namespace) for one in caplog.records if getattr(one, "audit", False)]
     assert lines == [(word, "argo", "shop") for word in ("started", "cancelled", "started", "replayed")]
     assert caplog.records[1].analysis == made
+
+
+def test_who_logged_in_is_written_down_by_token_and_by_link(browser, services, caplog):
+    caplog.set_level("INFO", "rollout_verdict.audit")
+    log_in(browser)
+    browser.get("/login", params={"code": services.auth.make_code(TOKENS["admin"])})
+    log_in(browser, "wrong-token")
+    lines = [(one.action, one.caller) for one in caplog.records if getattr(one, "audit", False)]
+    assert lines == [("logged in", "argo"), ("logged in", "owner")]
 
 
 def test_counters_know_no_path_and_no_name(client):

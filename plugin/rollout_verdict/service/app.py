@@ -60,7 +60,7 @@ def _root(app: FastAPI, services: Services) -> None:
     reader = Depends(guard(services, Scope.READ))
 
     @app.get("/", response_model=Health, responses={303: {"description": "The page."}}, tags=["operation"])
-    def root(request: Request) -> Health | Response:
+    async def root(request: Request) -> Health | Response:
         """Lead browsers to the page; tell programs, the Go plugin's agent client among them, that somebody is there."""
         if _is_browser(request):
             return RedirectResponse("/analyses", 303)
@@ -90,7 +90,7 @@ def _handlers(app: FastAPI) -> None:
     @app.exception_handler(ProblemError)
     async def problem(request: Request, error: ProblemError) -> Response:
         if error.status == 401 and request.method == "GET" and _is_browser(request):
-            return RedirectResponse("/login", 303)
+            return RedirectResponse(login.form_for(request), 303)
         return _answer(request, error.status, error.message, error.headers)
 
     @app.exception_handler(RequestValidationError)

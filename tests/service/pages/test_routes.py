@@ -1,15 +1,19 @@
 """The pages over HTTP: who may open and do what, filters and pages, what goes wrong, what browsers are told to refuse."""
 
 import re
+from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
-from rollout_verdict.jobs.analysis import Phase
+from rollout_verdict.core.memory import Marked, MarkKind
+from rollout_verdict.jobs.analysis import Analysis, Phase, Request
 from rollout_verdict.service.auth import COOKIE
 from rollout_verdict.service.pages.assets import address, assets
 from rollout_verdict.service.pages.frame import POLICY
+from rollout_verdict.service.pages.reading import IN_A_HISTORY
 from tests.service.conftest import TOKENS, bearer, make_client, make_services
-from tests.service.memory import BUNDLES, packed
+from tests.service.memory import BEGAN, BUNDLES, packed
 from tests.service.pages import scenes
 
 GETS = (
@@ -44,7 +48,7 @@ def test_who_may_read(services, path, who, status):
         answer = client.get(path, headers=HTML)
         assert answer.status_code == status
         if status == 303:
-            assert answer.headers["location"] == "/login"
+            assert answer.headers["location"] == f"/login?next={quote(path, safe='')}"
 
 
 @pytest.mark.parametrize("path", ["/analyses/rollback", "/analyses/rollback/exchange", "/analyses/none"])
@@ -69,6 +73,20 @@ def test_who_may_do(services, path, who, status):
             == status
         )
     assert services.analyses.kept["running"].phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("analysis", "words"),
+    [("error", "was not judged"), ("cancelled", "tells Argo Rollouts of an error"), ("gone", "is no longer kept")],
+)
+def test_what_has_no_evidence_offers_no_second_judgement(services, analysis, words):
+    """The button would be refused; and what is said of the rollout is what the doors tell Argo Rollouts."""
+    services.analyses.kept["gone"] = services.analyses.kept["promote"]  # its result is not there
+    with make_client(services) as client:
+        text = client.get(f"/analyses/{analysis}", headers=HTML).text
+        assert words in text
+        assert "Judge again" not in text
+        assert "inconclusive" not in text
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -393,3 +411,26 @@ def test_what_cannot_be_marked(services, path, data, status):
     with make_client(services) as client:
         assert client.post(path, data=data).status_code == status
     assert services.marks.find(None) == ()
+
+
+def test_the_history_of_a_rollout_without_namespace_is_its_own(services):
+    """However many rollouts of that name in namespaces are newer."""
+    request = Request(id="nowhere", namespace="", name="checkout")
+    kept = services.analyses.kept
+    older = {"nowhere": Analysis(request=request, phase=Phase.ERROR, created=BEGAN, message="an old one")}
+    services.analyses.kept = older | {
+        f"namesake{n}": replace(kept["rollback"], request=replace(kept["rollback"].request, id=f"namesake{n}"))
+        for n in range(IN_A_HISTORY + 1)
+    }
+    with make_client(services) as client:
+        text = client.get("/history?name=checkout", headers=HTML).text
+    assert "an old one" in text
+    assert "namesake" not in text
+
+
+def test_what_names_no_namespace_is_nothing_to_one_of_a_namespace(services):
+    log = Marked(kind=MarkKind.LOG, key="k", text="a secret of others")
+    services.marks.add("", "checkout", log, who="owner", why="known")
+    with make_client(services, "shop") as client:
+        answer = client.get("/history?name=checkout", headers=HTML)
+    assert (answer.status_code, "a secret of others" in answer.text) == (403, False)

@@ -9,7 +9,6 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 
 from rollout_verdict.render.environment import environment
-from rollout_verdict.service.guard import REFERRER
 from rollout_verdict.service.pages.assets import address
 from rollout_verdict.service.tokens import Scope
 
@@ -66,7 +65,7 @@ def page(
     text = _environment().get_template(template).render(context, page=frame)
     # a text may hold half of a surrogate pair only if ``visible`` was not asked: better a mark than an error
     content = text.encode("utf-8", "replace")
-    return HTMLResponse(content, status, headers={"Content-Security-Policy": POLICY, **REFERRER})
+    return HTMLResponse(content, status, headers={"Content-Security-Policy": POLICY})
 
 
 def problem(request: Request, status: int, message: str) -> HTMLResponse:
