@@ -239,7 +239,7 @@ def test_a_canary_that_nobody_visits_is_not_promoted():
 def test_a_canary_that_is_visited_without_a_weight_is_judged():
     """By a header, a mirror or a test: its access logs tell."""
     evidence = gathered(Source(sides=IDLE, logs=(replace(LOGS, patterns=(ACCESS,)), ())))
-    assert evidence.progress == SIDES.progress
+    assert evidence.progress == replace(SIDES.progress, tested=True)
 
 
 def test_another_obstacle_stays():

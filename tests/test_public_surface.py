@@ -165,7 +165,7 @@ EVIDENCE_KEYS = {
     "MetricSeries": "name labels pod samples dropped",
     "MetricMeta": "name unit direction help acquits",
     "KubernetesEvidence": "pods",
-    "Progress": "strategy situation step steps weight revision message window_basis obstacle",
+    "Progress": "strategy situation step steps weight revision message window_basis obstacle tested",
     "PodState": "name phase start_time containers conditions events node",
     "ContainerState": "name image ready restart_count state last_state limits requests init usage",
     "ContainerStatus": "status reason message exit_code started finished",

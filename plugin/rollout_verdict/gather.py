@@ -94,8 +94,10 @@ def gather(
 def _progress(sides: Sides, metrics: MetricEvidence | None, logs: LogEvidence | None) -> Progress:
     """Return how far the rollout is; a canary that nobody sends requests has done nothing to be promoted for."""
     progress, scope = sides.progress, sides.scope
-    if progress.obstacle or not sides.idle or visited(metrics, logs, scope.window, len(scope.pods.canary)):
+    if progress.obstacle or not sides.idle:
         return progress
+    if visited(metrics, logs, scope.window, len(scope.pods.canary)):
+        return replace(progress, tested=True)
     return replace(progress, obstacle=f"{sides.idle}, and no more requests than probes make reached it otherwise")
 
 

@@ -97,7 +97,7 @@ def test_from_a_bare_machine_to_a_verdict_and_over_a_restart(tmp_path):
             assert 'rollout_verdict_verdicts_total{decided_by="rules",decision="rollback"} 1.0' in counted
             assert "rollout_verdict_queue_depth 0.0" in counted
         lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-        assert [line["caller"] for line in lines if line.get("audit")] == ["owner", "owner"]
+        assert [line["caller"] for line in lines if line.get("audit")] == ["owner"] * 3  # the link, two starts
         assert any(line.get("analysis") == made and line.get("decision") == "rollback" for line in lines)
     with running(state) as (address, log):
         words = log.read_text()

@@ -15,8 +15,11 @@ from rollout_verdict.core.values import Window
 def compare(evidence: Evidence, policy: Policy) -> Comparison:
     """Hold the two sides of every source against each other; a missing source stays None."""
     changes = evidence.diff.changes if evidence.diff else ()
+    tested = evidence.progress is not None and evidence.progress.tested
     held = Comparison(
-        logs=judge_logs(evidence.logs, evidence.metrics, evidence.window, policy.logs) if evidence.logs else None,
+        logs=judge_logs(evidence.logs, evidence.metrics, evidence.window, policy.logs, tested=tested)
+        if evidence.logs
+        else None,
         metrics=_compare_metrics(evidence.metrics, evidence.window, policy) if evidence.metrics else None,
         pods=judge_pods(evidence.kubernetes, evidence.window, policy.pods) if evidence.kubernetes else None,
         diff=tuple(DiffItem(id=f"d{n}", change=change) for n, change in enumerate(changes, 1)),

@@ -238,7 +238,8 @@ class Progress:
     ``strategy`` is "canary", "blueGreen", "experiment", "deployment" or "selectors"; ``situation`` a word such as
     "progressing", "paused", "aborted", "promoted"; ``step`` counts from 0. ``window_basis`` says why the window is what
     it is, for people. ``obstacle`` says why no evidence can promote this canary (the rollout was aborted, say), "" when
-    some could.
+    some could. ``tested`` says that the canary's requests came by a header, a mirror or a test: they are no sample of
+    the traffic, so what it does not do is not missed.
     """
 
     strategy: str
@@ -250,6 +251,7 @@ class Progress:
     message: str = ""
     window_basis: str = ""
     obstacle: str = ""
+    tested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,9 +120,11 @@ def test_a_canary_that_the_rollout_sends_no_traffic_says_so(world, situation, ro
     assert [gap.what for gap in sides.gaps] == (["traffic of the canary"] if idle else [])
 
 
-def test_blue_green_and_experiments_have_no_weight(world):
+def test_blue_green_before_its_switch_says_that_its_preview_takes_no_traffic(world):
     scenarios.blue_green(world.cluster, world.place)
-    assert world.find().idle == ""
+    sides = world.find()
+    assert sides.idle == "rollout checkout has not switched to its preview, which takes no production traffic"
+    assert [(gap.what, "by a test" in gap.hint) for gap in sides.gaps] == [("traffic of the canary", True)]
 
 
 def test_a_canary_whose_pods_cannot_be_made_says_why(world):
@@ -190,7 +192,9 @@ def test_blue_green_before_and_after_the_switch(world, switched, kind, services)
     after_switch = sides.scope.window.start == NOW - timedelta(seconds=90)
     assert after_switch is switched
     assert ("active service was switched" in sides.progress.window_basis) is switched
-    assert [gap.what for gap in sides.gaps] == ["traffic of the stable side"] * switched
+    assert [gap.what for gap in sides.gaps] == [f"traffic of the {'stable side' if switched else 'canary'}"]
+    before = "rollout checkout has not switched to its preview, which takes no production traffic"
+    assert sides.idle == ("" if switched else before)
 
 
 def test_blue_green_that_is_promoted(world):

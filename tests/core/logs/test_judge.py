@@ -351,6 +351,16 @@ def test_a_burst_of_one_pod_is_not_told_from_chance(calm):
     assert change(result, "x <*>").severity is Severity.INFO
 
 
+def test_nothing_is_missed_of_a_canary_that_was_only_tested():
+    """A preview whose requests come from a smoke test does not take every step; what it does wrong counts."""
+    gone = pattern("order <*> stored", (400, 410), (0,))
+    assert harm(judged(SERVED, gone)) == ["order <*> stored"]
+    evidence = logs(SERVED, gone, pattern("order <*> failed", (0, 0), (100,), level=Level.ERROR))
+    tested = judge_logs(evidence, None, WINDOW, POLICY, tested=True)
+    assert harm(tested) == ["order <*> failed"]
+    assert change(tested, "order <*> stored").outcome is LogOutcome.VANISHED
+
+
 def test_a_run_cut_short():
     """A third of the steps that every stable pod takes are missing."""
     result = judged(*steps(lambda n: 2 if n < 40 else 0))

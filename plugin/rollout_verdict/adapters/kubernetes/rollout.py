@@ -48,8 +48,11 @@ def plan_rollout(
     steps = objects(rollout, "spec", "strategy", "canary", "steps")[:STEPS]
     weight = None if blue_green else _weight(rollout, steps)
     message = text_of(status, "message")
-    # Without a router a pod that is ready takes its share, whatever the weight that the steps ask for.
-    idle = f"rollout {name} sends its canary no traffic (weight 0)" if weight == 0 and _routers(rollout) else ""
+    idle = ""
+    if weight == 0 and _routers(rollout):  # without one a pod that is ready takes its share, whatever the steps ask for
+        idle = f"rollout {name} sends its canary no traffic (weight 0)"
+    elif blue_green and canary and text_of(status, "blueGreen", "activeSelector") != canary:
+        idle = f"rollout {name} has not switched to its preview, which takes no production traffic"
     return Plan(
         name=name,
         hashes=Pair(stable=stable, canary=canary),
@@ -69,7 +72,7 @@ def plan_rollout(
         target_groups=_target_groups(status),
         floor=_floor(rollout, steps, run),
         idle=idle,
-        gaps=tuple(_gaps(rollout, situation, obstacle, idle)),
+        gaps=tuple(_gaps(rollout, situation, obstacle, idle, weight)),
     )
 
 
@@ -93,7 +96,7 @@ def _situation(rollout: Document, canary: str) -> tuple[str, str]:
     return "degraded" if text_of(status, "phase") == "Degraded" else "progressing", ""
 
 
-def _gaps(rollout: Document, situation: str, obstacle: str, idle: str) -> list[Gap]:
+def _gaps(rollout: Document, situation: str, obstacle: str, idle: str, weight: int | None) -> list[Gap]:
     found = []
     hints = {
         "scaled to zero": "scale it up: there is nothing to compare without pods",
@@ -107,6 +110,8 @@ def _gaps(rollout: Document, situation: str, obstacle: str, idle: str) -> list[G
         found.append(gap("a canary that can be promoted", obstacle, hints[situation], Side.CANARY))
     if idle and not obstacle:
         hint = "analyse after a setWeight above 0, or send it requests by setMirrorRoute, setHeaderRoute or a test"
+        if weight is None:
+            hint = "send its preview requests by a test meanwhile, or judge after the switch (postPromotionAnalysis)"
         found.append(gap("traffic of the canary", idle, hint, Side.CANARY))
     switched = text_of(rollout, "status", "blueGreen", "activeSelector") == text_of(rollout, "status", "currentPodHash")
     if mapping(rollout, "spec", "strategy", "blueGreen") and switched and not obstacle:

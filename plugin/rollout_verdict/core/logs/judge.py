@@ -25,11 +25,17 @@ __all__ = ["LogPolicy", "judge_logs"]
 
 
 def judge_logs(
-    logs: LogEvidence, metrics: MetricEvidence | None, window: Window | None, policy: LogPolicy
+    logs: LogEvidence,
+    metrics: MetricEvidence | None,
+    window: Window | None,
+    policy: LogPolicy,
+    *,
+    tested: bool = False,
 ) -> LogComparison:
     """Hold the logs of the two sides against each other, per request where a traffic metric tells of them.
 
-    The comparison is inadequate when a side says too little, or when both sides fail alike.
+    The comparison is inadequate when a side says too little, or when both sides fail alike. Nothing is missed of a
+    canary that was only ``tested`` (``Progress``).
     """
     events = logs.pods.map(lambda pods: sum(pod.events for pod in pods))
     if not events.stable or not events.canary:
@@ -47,7 +53,7 @@ def judge_logs(
     changes += missing(changes, logs, scene)
     changes += [change_of(row, scene) for row in rows if row.members]
     silence = too_little(scene) or short_lived(logs, window, scene)
-    if silence:
+    if silence or tested:
         changes = [_not_missed(change) for change in changes]
     changes = _tell_families(changes, policy)
     ranked = sorted(changes, key=_importance)
@@ -79,7 +85,7 @@ def _nothing(events: Pair[int]) -> LogComparison:
 
 
 def _not_missed(change: LogChange) -> LogChange:
-    """Return a loss as worth nothing: a canary that hardly logged cannot have lost anything."""
+    """Return a loss as worth nothing: a canary that hardly logged, or got other requests, has lost nothing by that."""
     return replace(change, severity=Severity.INFO) if change.outcome in LOST else change
 
 
