@@ -25,7 +25,7 @@ def parse_duration(value: object) -> float:
         except OverflowError:
             raise ValueError(EXPECTED) from None
     else:
-        raise ValueError(EXPECTED)  # noqa: TRY004 -- one error for everything that is not a duration
+        raise ValueError(EXPECTED)
     if not 0 < seconds <= _LONGEST_S:  # which no NaN is
         raise ValueError(EXPECTED)
     return seconds

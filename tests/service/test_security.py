@@ -8,6 +8,7 @@ import pytest
 from rollout_verdict.service.app import create_app
 from rollout_verdict.service.auth import COOKIE
 from rollout_verdict.service.middleware import POLICY
+from rollout_verdict.service.tokens import digest_of
 from tests.service.conftest import TOKENS, bearer, make_client, make_services
 
 SAME = {"sec-fetch-site": "same-origin"}
@@ -222,7 +223,7 @@ def test_another_key_knows_no_sessions_of_this_one(browser, services, tmp_path):
 
 
 def test_the_link_of_the_first_start_works_once(browser, services):
-    code = services.auth.make_code(TOKENS["admin"])
+    code = services.auth.make_code(digest_of(TOKENS["admin"]))
     first = browser.get("/login", params={"code": code})
     assert (first.status_code, COOKIE in first.headers["set-cookie"]) == (303, True)
     second = browser.get("/login", params={"code": code}, headers={"cookie": ""})
