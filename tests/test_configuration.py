@@ -99,7 +99,11 @@ def test_a_policy_from_keys():
         ({"window": 10**400}, "expected: a duration such as"),
         ({"deadlines": {"model": "x"}}, 'deadlines.model is "x"; expected: a duration'),
         ({"requiredSources": ["tea"]}, 'requiredSources.0 is "tea"; expected'),
-        ({"thresholds": {"logs": {"minEvent": 5}}}, "logs.minEvent is no threshold; known are"),
+        ({"thresholds": {"logs": {"minEvent": 5}}}, "thresholds.logs.minEvent is no threshold, minEvents is; known"),
+        ({"thresholds": {"logs": {"min_new_pods": 1}}}, "thresholds.logs.min_new_pods is no threshold, minNewPods is"),
+        ({"thresholds": {"pods": {"tea": 1}}}, "thresholds.pods.tea is no threshold; known are neverReadyAfterS"),
+        ({"thresholds": {"logs": 5}}, "thresholds.logs is 5; expected"),
+        ({"thresholds": 5}, "thresholds is 5; expected"),
         ({"thresholds": {"logs": {"minEvents": 5.5}}}, "logs.minEvents must be a whole number"),
         ({"thresholds": {"logs": {"minEvents": -1}}}, "logs.minEvents must be a number not below 0"),
         ({"thresholds": {"metrics": {"failP": float("nan")}}}, "metrics.failP must be a number"),
@@ -112,7 +116,7 @@ def test_a_policy_from_keys():
         ([], "must be an object"),
         (None, "must be an object"),
     ],
-    ids=range(21),
+    ids=range(25),
 )
 def test_an_error_names_the_key_and_what_was_expected(config, told):
     assert told in problem(config)
@@ -142,6 +146,14 @@ def test_of_a_long_value_no_part_is_shown(config):
 def test_of_a_long_unknown_key_no_part_is_shown():
     _, (warning,) = read_configuration({"hunter2" * 10: 1})
     assert warning == "unknown configuration key ignored: a value that is not shown"
+
+
+def test_an_unknown_key_is_told_with_the_one_that_was_meant():
+    _, (warning,) = read_configuration({"minConfidenc": 80, "min_confidence": 80, "colour": 1})
+    assert warning == (
+        'unknown configuration key ignored: "colour", "minConfidenc" (minConfidence was perhaps meant), '
+        '"min_confidence" (minConfidence was perhaps meant)'
+    )
 
 
 def test_null_is_not_set():
