@@ -192,6 +192,25 @@ def test_without_its_extra_it_says_what_to_install(run, monkeypatch):
     assert (found.code, "pip install '.[service]' in a checkout" in found.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("service", "content", "words"),
+    [
+        ("ftp://verdict", "of-the-reader-012", "--service: expected http://HOST"),
+        ("verdict:8080", "of-the-reader-012", "--service: expected http://HOST"),
+        ("http://[::1", "of-the-reader-012", "--service: expected http://HOST"),
+        ("http://verdict", "\n", "is empty; name a file with one by --token-file"),
+        ("http://verdict", None, "there is no token; name a file with one by --token-file"),
+    ],
+)
+def test_what_can_never_work_is_told_before_an_assistant_waits(run, tmp_path, service, content, words):
+    given = []
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+        given = ["--token-file", tmp_path / "token"]
+    found = run("mcp", "--service", service, *given)
+    assert (found.code, words in found.err, "Traceback" in found.err) == (2, True, False)
+
+
 def test_a_token_file_that_cannot_be_read_is_told_before_an_assistant_waits(run, tmp_path):
     found = run("mcp", "--token-file", tmp_path / "none")
     assert (found.code, "cannot be read" in found.err) == (2, True)
