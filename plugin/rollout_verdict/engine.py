@@ -20,6 +20,7 @@ from rollout_verdict.core.explanation.explain import explain
 from rollout_verdict.core.model import citations
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.ports import Family, Judge, Judgement
+from rollout_verdict.core.recall import digested
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.result import Exchange, Result, exchanged
 from rollout_verdict.core.rules import Assessment
@@ -105,7 +106,7 @@ def conclude(case: Case, judgement: Judgement | None, redactor: Redactor) -> Res
         opinions=(assessment.opinion, checked.opinion) if isinstance(checked, Checked) else (assessment.opinion,),
         gaps=(*evidence.gaps, *unheard),
         digests=Digests(
-            evidence=digest(evidence),
+            evidence=digest(digested(evidence)),
             policy=digest(policy),
             prompt=exchanged(prompt, (other.prompt for other in others)),
             reply=exchanged(reply, (other.reply for other in others)),
