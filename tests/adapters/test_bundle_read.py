@@ -312,6 +312,14 @@ def test_a_broken_log_is_partial_and_a_gap(tmp_path):
     assert "broken after" in evidence.logs.pods.canary[0].partial
 
 
+def test_a_log_that_is_no_gzip_is_told_without_pythons_words(tmp_path):
+    folder = build(tmp_path / "b")
+    (folder / f"logs/canary/{CANARY}/api.log.gz").write_bytes(b"garbage")
+    (gap,) = read_bundle(folder).gaps
+    assert gap.reason == "broken after 0 bytes (not a gzip file)"
+    assert gap.hint == "pack this file again, or record it anew"
+
+
 NASTY = {
     "empty": b"",
     "NULs": b"\0" * 1000,

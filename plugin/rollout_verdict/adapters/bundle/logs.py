@@ -1,6 +1,7 @@
 """The log files of a bundle into reduced evidence, one stream a container, never a whole log at once."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from rollout_verdict.adapters.bundle.files import LOG_FILE, BundleError, Limits, read_log
@@ -44,7 +45,8 @@ def read_logs(
                 stream.feed(chunk)
         except BundleError as error:
             stream.close(partial=str(error))
-            gaps.append(_gap(f"rest of the log of {side} pod {pod}, container {container}", str(error), side))
+            what = f"rest of the log of {side} pod {pod}, container {container}"
+            gaps.append(replace(_gap(what, str(error), side), hint="pack this file again, or record it anew"))
         else:
             stream.close()
     return reducer.finish(), [*gaps, *_missing(set(found), listed)]
