@@ -148,14 +148,6 @@ def test_of_a_long_unknown_key_no_part_is_shown():
     assert warning == "unknown configuration key ignored: a value that is not shown"
 
 
-def test_an_unknown_key_is_told_with_the_one_that_was_meant():
-    _, (warning,) = read_configuration({"minConfidenc": 80, "min_confidence": 80, "colour": 1})
-    assert warning == (
-        'unknown configuration key ignored: "colour", "minConfidenc" (minConfidence was perhaps meant), '
-        '"min_confidence" (minConfidence was perhaps meant)'
-    )
-
-
 def test_null_is_not_set():
     assert read_configuration({"mode": None, "colour": None}) == (Configuration(), ())
 

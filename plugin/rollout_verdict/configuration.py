@@ -347,7 +347,7 @@ def read_configuration(data: object) -> tuple[Configuration, tuple[str, ...]]:
         raise InvalidConfigurationError("the configuration must be an object of keys and values")
     found = {key: value for key, value in data.items() if value is not None}
     unknown = sorted(str(key) for key in found if key not in KEYS)
-    named = ", ".join(_unknown(key) for key in unknown[:5])
+    named = ", ".join(_shown(key) for key in unknown[:5])
     if unknown and found.get("strict") is True:
         raise InvalidConfigurationError(f"unknown configuration key: {named}; known are {', '.join(KEYS)}")
     try:
@@ -371,11 +371,6 @@ def _told(error: ValidationError) -> str:
     value = first.get("input")
     harmless = isinstance(value, str | int | float) and str(first["loc"][0]) not in _NEVER_SHOWN
     return f"{where} is {_shown(value) if harmless else _HIDDEN}; expected: {expected}"
-
-
-def _unknown(key: str) -> str:
-    near = _near(key[:_SHOWN], KEYS)
-    return f"{_shown(key)}{f' ({near} was perhaps meant)' if near else ''}"
 
 
 def _shown(value: str | float) -> str:
