@@ -342,6 +342,12 @@ def test_requests_for_evidence_and_the_pods_that_must_be_seen_reach_the_policy()
         ({"queries": [{"name": "q", "query": 'up{pod=~"${podz}"}'}]}, "${podz} is no placeholder; known are"),
         ({"presets": ["auto", "ngnix"]}, "one of auto, nginx"),
         ({"minimumRequests": 0}, "prometheus.minimumRequests"),
+        (
+            {"matchers": {"__name__": "up"}},
+            "prometheus.matchers is a value that is not shown; expected: names of labels",
+        ),
+        ({"matchers": {"cluster": ""}}, "prometheus.matchers"),
+        ({"matchers": {"cluster": 1}}, "prometheus.matchers.cluster"),
     ],
 )
 def test_what_is_wrong_with_metrics_is_named(prometheus, told):

@@ -12,7 +12,10 @@ from rollout_verdict.core.canonical import canonical
 from rollout_verdict.core.evidence import (
     Direction,
     KubernetesEvidence,
+    Level,
     LogEvidence,
+    LogKind,
+    LogPattern,
     MetricEvidence,
     MetricMeta,
     MetricSeries,
@@ -207,3 +210,40 @@ def test_an_obstacle_survives_a_bundle_and_is_never_promoted(tmp_path):
         Decision.INCONCLUSIVE,
         "nothing can be promoted: rollout cart was aborted",
     )
+
+
+ACCESS = LogPattern(
+    template="GET /pay",
+    level=Level.INFO,
+    kind=LogKind.ACCESS,
+    status="2xx",
+    logger="",
+    counts=Pair(stable=(900, 900), canary=(900,)),
+    buckets=Pair(stable=((), ()), canary=((),)),
+    samples=Pair(stable=(), canary=()),
+)
+IDLE = replace(SIDES, idle="rollout cart sends its canary no traffic (weight 0)")
+
+
+def test_a_canary_that_nobody_visits_is_not_promoted():
+    """What it did without requests is no sign of health, however much of it there is."""
+    chatter = replace(LOGS, patterns=(replace(ACCESS, kind=LogKind.MESSAGE),))
+    evidence = gathered(Source(sides=IDLE, logs=(chatter, ())))
+    verdict = judge(evidence, Policy(), None, Redactor()).verdict
+    assert verdict.decision is Decision.INCONCLUSIVE
+    assert verdict.reason == (
+        "nothing can be promoted: rollout cart sends its canary no traffic (weight 0), and no more requests than probes "
+        "make reached it otherwise"
+    )
+
+
+def test_a_canary_that_is_visited_without_a_weight_is_judged():
+    """By a header, a mirror or a test: its access logs tell."""
+    evidence = gathered(Source(sides=IDLE, logs=(replace(LOGS, patterns=(ACCESS,)), ())))
+    assert evidence.progress == SIDES.progress
+
+
+def test_another_obstacle_stays():
+    """It says more than that nobody visits."""
+    aborted = replace(IDLE, progress=replace(SIDES.progress, obstacle="rollout cart was aborted"))
+    assert gathered(Source(sides=aborted)).progress.obstacle == "rollout cart was aborted"

@@ -93,6 +93,9 @@ COMMANDS = {
         "--service URL",
         "--token-file FILE",
     ],
+    "marks": ["-n, --namespace NS", "--name ROLLOUT", "--service URL", "--token-file FILE"],
+    "mark": ["ANALYSIS <str>", "ITEM <str>", "--why TEXT", "--expires TIME", "--service URL", "--token-file FILE"],
+    "unmark": ["MARK <str>", "--service URL", "--token-file FILE"],
     "version": [],
 }
 
@@ -119,6 +122,7 @@ ENVIRONMENT = {
     "ROLLOUT_VERDICT_PROMETHEUS_CERT_FILE",
     "ROLLOUT_VERDICT_PROMETHEUS_HEADERS",
     "ROLLOUT_VERDICT_PROMETHEUS_KEY_FILE",
+    "ROLLOUT_VERDICT_PROMETHEUS_MATCHERS",
     "ROLLOUT_VERDICT_PROMETHEUS_PASSWORD_FILE",
     "ROLLOUT_VERDICT_PROMETHEUS_PRESETS",
     "ROLLOUT_VERDICT_PROMETHEUS_SKIP_VERIFY",
@@ -159,7 +163,7 @@ EVIDENCE_KEYS = {
     "LogSample": "pod container time text",
     "MetricEvidence": "series meta window",
     "MetricSeries": "name labels pod samples dropped",
-    "MetricMeta": "name unit direction help",
+    "MetricMeta": "name unit direction help acquits",
     "KubernetesEvidence": "pods",
     "Progress": "strategy situation step steps weight revision message window_basis obstacle",
     "PodState": "name phase start_time containers conditions events node",

@@ -77,6 +77,7 @@ def test_where_metrics_are_asked_for():
             f"{ours}_SKIP_VERIFY": "true",
             f"{ours}_TIMEOUT": "5s",
             f"{ours}_PRESETS": "nginx, kubernetes",
+            f"{ours}_MATCHERS": "cluster = eu-1\n\ntenant=a=b",
         }
     ).prometheus
     assert settings == PrometheusSettings(
@@ -91,6 +92,7 @@ def test_where_metrics_are_asked_for():
         skip_verify=True,
         timeout_s=5.0,
         presets=("nginx", "kubernetes"),
+        matchers=(("cluster", "eu-1"), ("tenant", "a=b")),
     )
     assert "very-secret" not in repr(settings)
 
@@ -110,6 +112,8 @@ def test_where_metrics_are_asked_for():
         ({"_SKIP_VERIFY": "maybe"}, "ROLLOUT_VERDICT_PROMETHEUS_SKIP_VERIFY:"),
         ({"_TIMEOUT": "soon"}, "ROLLOUT_VERDICT_PROMETHEUS_TIMEOUT:"),
         ({"_PRESETS": "nginx,,istio"}, "ROLLOUT_VERDICT_PROMETHEUS_PRESETS:"),
+        ({"_MATCHERS": "cluster"}, "ROLLOUT_VERDICT_PROMETHEUS_MATCHERS:"),
+        ({"_MATCHERS": "__name__=up"}, "ROLLOUT_VERDICT_PROMETHEUS_MATCHERS:"),
         ({"_PASSWORD_FILE": "/x"}, "ROLLOUT_VERDICT_PROMETHEUS_USERNAME is not"),
         ({"_KEY_FILE": "/x"}, "ROLLOUT_VERDICT_PROMETHEUS_CERT_FILE is not"),
         ({"_TOKEN_FILE": "/x", "_USERNAME": "me"}, "two ways to sign in"),

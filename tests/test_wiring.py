@@ -82,6 +82,9 @@ def test_an_address_with_a_password_is_refused_without_repeating_it():
     assert "hidden" not in str(error.value)
 
 
+MATCHERS = (("cluster", "eu-1"), ("tenant", "shop"))  # the operator's and the template's: both hold
+
+
 def test_every_setting_reaches_prometheus():
     ours = "ROLLOUT_VERDICT_PROMETHEUS"
     settings = read_settings(
@@ -96,11 +99,13 @@ def test_every_setting_reaches_prometheus():
             f"{ours}_SKIP_VERIFY": "true",
             f"{ours}_TIMEOUT": "3s",
             f"{ours}_PRESETS": "nginx",
+            f"{ours}_MATCHERS": "cluster=eu-1",
         }
     )
     given = {
         "queries": [{"name": "q", "query": "up", "unit": "bool", "direction": "lower_is_worse"}],
         "minimumRequests": 7,
+        "matchers": {"tenant": "shop"},
     }
     configuration, _ = read_configuration({"prometheus": given})
     source = live_metrics(settings)
@@ -117,7 +122,7 @@ def test_every_setting_reaches_prometheus():
         timeout_s=3.0,
     )
     query = OwnQuery(name="q", query="up", unit="bool", direction=Direction.LOWER_IS_WORSE)
-    assert made.wanted == Wanted(presets=("nginx",), queries=(query,), min_requests=7)
+    assert made.wanted == Wanted(presets=("nginx",), queries=(query,), min_requests=7, matchers=MATCHERS)
     assert source(configuration).memory is made.memory
 
 

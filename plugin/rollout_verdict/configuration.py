@@ -18,7 +18,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from rollout_verdict.adapters.prometheus import placeholders
 from rollout_verdict.adapters.prometheus.catalogue import names as preset_names
-from rollout_verdict.adapters.prometheus.options import AUTO
+from rollout_verdict.adapters.prometheus.options import AUTO, check_matcher
 from rollout_verdict.core.logs.judge import LogPolicy
 from rollout_verdict.core.metrics.judge import MetricPolicy
 from rollout_verdict.core.pods import PodPolicy
@@ -125,6 +125,12 @@ def _preset(name: str) -> str:
     return name
 
 
+def _matchers(told: dict[str, str]) -> dict[str, str]:
+    for name, value in told.items():
+        check_matcher(name, value)
+    return told
+
+
 class Query(_Model):
     """A PromQL query of the operator's own."""
 
@@ -147,6 +153,8 @@ class Prometheus(_Model):
     """Queries beside the presets."""
     presets: Annotated[tuple[Annotated[Name, AfterValidator(_preset)], ...], Field(max_length=50)] = ()
     """Names of query sets to use, see prometheus.md; those that find data when empty, or with auto."""
+    matchers: Annotated[dict[str, str], Field(max_length=10), AfterValidator(_matchers)] = {}
+    """Labels and the values that all series of the presets must have: cluster: eu-1, where a server has several."""
     minimum_requests: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 100
     """Requests that a side needs in the window before a preset's failures and durations are judged."""
 

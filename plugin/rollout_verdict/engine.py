@@ -34,12 +34,17 @@ REASON_LENGTH = 200  # what the AnalysisRun's message may hold (architecture: th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One canary, redacted, compared and judged by the rules: all that a model may be asked about."""
+    """One canary, redacted, compared and judged by the rules: all that a model may be asked about.
+
+    The digests are taken once: whoever keeps answers knows a question by them, and the verdict carries them.
+    """
 
     evidence: Evidence
     policy: Policy
     comparison: Comparison
     assessment: Assessment
+    evidence_digest: str
+    policy_digest: str
 
     @property
     def settled(self) -> bool:
@@ -64,7 +69,14 @@ def weigh(evidence: Evidence, policy: Policy) -> Case:
     """Compare the two sides and let the rules judge; evidence and policy have been redacted."""
     comparison = compare(evidence, policy)
     assessment = rules.judge(evidence, comparison, policy)
-    return Case(evidence=evidence, policy=policy, comparison=comparison, assessment=assessment)
+    return Case(
+        evidence=evidence,
+        policy=policy,
+        comparison=comparison,
+        assessment=assessment,
+        evidence_digest=digest(digested(evidence)),
+        policy_digest=digest(policy),
+    )
 
 
 def ask(model: Judge | None, case: Case) -> Judgement | None:
@@ -106,8 +118,8 @@ def conclude(case: Case, judgement: Judgement | None, redactor: Redactor) -> Res
         opinions=(assessment.opinion, checked.opinion) if isinstance(checked, Checked) else (assessment.opinion,),
         gaps=(*evidence.gaps, *unheard),
         digests=Digests(
-            evidence=digest(digested(evidence)),
-            policy=digest(policy),
+            evidence=case.evidence_digest,
+            policy=case.policy_digest,
             prompt=exchanged(prompt, (other.prompt for other in others)),
             reply=exchanged(reply, (other.reply for other in others)),
         ),

@@ -11,14 +11,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.evidence import Evidence, LogEvidence, MetricEvidence, Progress
 from rollout_verdict.core.ports import Cluster, Metrics
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.target import Gathering, Sides, Target, TargetError
 from rollout_verdict.core.values import Gap, Pair, SourceKind
+from rollout_verdict.core.visits import visited
 
 T = TypeVar("T")
 
@@ -84,9 +86,17 @@ def gather(
         metrics=metric_evidence,
         kubernetes=kubernetes,
         diff=sides.diff,
-        progress=sides.progress,
+        progress=_progress(sides, metric_evidence, log_evidence),
         gaps=tuple(sorted(set(gaps), key=lambda gap: (gap.source, gap.side or "", gap.what, gap.reason, gap.hint))),
     )
+
+
+def _progress(sides: Sides, metrics: MetricEvidence | None, logs: LogEvidence | None) -> Progress:
+    """Return how far the rollout is; a canary that nobody sends requests has done nothing to be promoted for."""
+    progress, scope = sides.progress, sides.scope
+    if progress.obstacle or not sides.idle or visited(metrics, logs, scope.window, len(scope.pods.canary)):
+        return progress
+    return replace(progress, obstacle=f"{sides.idle}, and no more requests than probes make reached it otherwise")
 
 
 def _in_time(find: Callable[[], Sides], target: Target, gathering: Gathering) -> Sides:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 KEY_BYTES = 16_384  # a key has some forty; a file beyond this is something else
 THINKING = ("LOW", "MEDIUM", "HIGH")
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)  # as the Prometheus adapter has it
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
@@ -51,7 +52,8 @@ class Secret:
 class PrometheusSettings:
     """Where metrics are asked for. Paths name files; ``headers`` may hold secrets, such as a tenant's key.
 
-    ``allowed`` are further addresses that a template may name; credentials and headers never go there.
+    ``allowed`` are further addresses that a template may name; credentials and headers never go there. ``matchers`` are
+    labels with the value that all series of the presets must have.
     """
 
     address: str = ""
@@ -66,6 +68,7 @@ class PrometheusSettings:
     skip_verify: bool = False
     timeout_s: float | None = None
     presets: tuple[str, ...] = ()
+    matchers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +133,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     | ``ROLLOUT_VERDICT_PROMETHEUS_SKIP_VERIFY`` | true: any certificate will do |
     | ``ROLLOUT_VERDICT_PROMETHEUS_TIMEOUT`` | of one request, "10s" |
     | ``ROLLOUT_VERDICT_PROMETHEUS_PRESETS`` | presets to use where a template names none, by commas; ``auto`` |
+    | ``ROLLOUT_VERDICT_PROMETHEUS_MATCHERS`` | labels that series of presets must have, one ``name=value`` a line |
     """
     env = {name: value.strip() for name, value in environment.items() if value.strip()}
     key, source = _key(env)
@@ -183,6 +187,7 @@ def _prometheus(env: Mapping[str, str]) -> PrometheusSettings:
         skip_verify=_parsed(env, f"{ours}_SKIP_VERIFY", _flag, "true or false") is True,
         timeout_s=_parsed(env, f"{ours}_TIMEOUT", _seconds, "a duration such as 10s"),
         presets=_parsed(env, f"{ours}_PRESETS", _names, "names of presets separated by commas") or (),
+        matchers=_parsed(env, f"{ours}_MATCHERS", _labels, "lines of the form label=value") or (),
     )
 
 
@@ -280,6 +285,15 @@ def _headers(text: str) -> tuple[tuple[str, Secret], ...]:
         if not (colon and _TOKEN.fullmatch(name) and value.strip() and value.strip().isascii() and value.isprintable()):
             raise ValueError(text)
     return tuple((name, Secret(value.strip())) for name, _, value in pairs)
+
+
+def _labels(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the labels of lines, with their values."""
+    lines = [line.partition("=") for line in text.splitlines() if line.strip()]
+    pairs = tuple((name.strip(), value.strip()) for name, _, value in lines)
+    if not all(_LABEL.fullmatch(name) and 0 < len(value) <= 200 and value.isprintable() for name, value in pairs):
+        raise ValueError(text)
+    return pairs
 
 
 def _redact(env: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from rollout_verdict.adapters.prometheus.options import Server
     from rollout_verdict.configuration import Configuration
     from rollout_verdict.core.ports import Metrics
+    from rollout_verdict.jobs.analysis import OnEnd
     from rollout_verdict.jobs.durable import DurableAnalyses
     from rollout_verdict.jobs.memory import RolloutMemory
     from rollout_verdict.jobs.running import Stop
     from rollout_verdict.jobs.settings import JobSettings
-    from rollout_verdict.jobs.work import Gather, Models, Notifier, OnEnd, Recall
+    from rollout_verdict.jobs.work import Gather, Models, Notifier, Recall, Took
 
 
 def prompt_templates(settings: Settings) -> Templates:
@@ -98,16 +99,17 @@ def analyses(
     notifiers: "Sequence[Notifier]" = (),
     recall: "Recall | None" = None,
     on_end: "OnEnd | None" = None,
+    took: "Took | None" = None,
 ) -> "DurableAnalyses":
     """Return what keeps and runs analyses; to be launched, and closed before ``model`` is.
 
-    ``gather`` reads live targets; ``on_end`` hears of every end that this process brings about. Raises DatabaseError,
-    SettingsError.
+    ``gather`` reads live targets; ``on_end`` hears of every end that this process brings about, ``took`` how long the
+    parts of its work took. Raises DatabaseError, SettingsError.
     """
     from rollout_verdict.jobs.durable import DurableAnalyses
     from rollout_verdict.jobs.work import Parts
 
-    hooks = {"recall": recall, "on_end": on_end}
+    hooks = {"recall": recall, "on_end": on_end, "took": took}
     given: dict[str, Any] = {name: hook for name, hook in hooks.items() if hook is not None}
     if model is not None:
         given["models"] = _models(settings, model)
@@ -117,7 +119,7 @@ def analyses(
 def rollout_memory(settings: Settings, jobs: "JobSettings") -> "RolloutMemory":
     """Return what remembers earlier verdicts and people's marks, in the database of the analyses.
 
-    To be handed to ``analyses`` as ``recall``, launched after them and closed after them. Raises DatabaseError.
+    To be handed to ``analyses`` as ``recall`` and used once they are launched; closed after them. Raises DatabaseError.
     """
     from rollout_verdict.jobs.memory import RolloutMemory
 
@@ -132,7 +134,11 @@ def _models(settings: Settings, judge: "GeminiJudge") -> "Models":
 
     def models(configuration: "Configuration", stop: "Stop", within_s: float) -> "Model":
         named = configuration.model
-        return Model(judge=judge.within(within_s, stop, named), fingerprint=f"{named} {words}")
+        return Model(
+            judge=judge.within(within_s, stop, named),
+            fingerprint=f"{named} {words}",
+            dearest_usd=judge.dearest_usd,
+        )
 
     return models
 
@@ -183,6 +189,7 @@ def live_metrics(settings: Settings, address: str = "") -> "Callable[[Configurat
             address=told.address,
             presets=told.presets or settings.prometheus.presets,
             queries=queries,
+            matchers=(*settings.prometheus.matchers, *told.matchers.items()),
             min_requests=told.minimum_requests,
         )
         return Prometheus(server=server, wanted=wanted, memory=memory)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rollout_verdict.adapters.bundle import BundleError, read_bundle
-from rollout_verdict.adapters.bundle.files import DEFAULT_LIMITS
+from rollout_verdict.adapters.bundle.files import DEFAULT_LIMITS, MIB
 from rollout_verdict.core.canonical import canonical
 from rollout_verdict.core.evidence import TemplateChange
 from rollout_verdict.core.values import Pair, RolloutRef, Side, SourceKind
@@ -299,6 +299,22 @@ def test_log_files_beyond_the_limit_are_told_not_read(tmp_path):
     evidence = read_bundle(folder, replace(DEFAULT_LIMITS, log_files=1))
     assert ("logs", "1 of the log files", None) in gaps(evidence)
     assert sum(log.lines for log in (*evidence.logs.pods.stable, *evidence.logs.pods.canary)) == 30
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"logs_bytes": MIB}, "its logs unpack to more than 1 MiB together"),
+        ({"logs_s": 0.0}, "its logs take longer than 0 s to read"),
+    ],
+)
+def test_logs_are_bounded_together(tmp_path, limits, said):
+    """Each of them may be small: what is too much is refused as a whole, since a part of it tells who knows what."""
+    half = LOG * (MIB // len(LOG) * 2 // 3)
+    folder = build(tmp_path, logs={("stable", STABLE): half, ("canary", CANARY): half})
+    assert read_bundle(folder).logs is not None
+    with pytest.raises(BundleError, match=f"^{said}; leave out"):
+        read_bundle(folder, replace(DEFAULT_LIMITS, **limits))
 
 
 def test_a_broken_log_is_partial_and_a_gap(tmp_path):

@@ -105,7 +105,13 @@ def metric_evidence(draw):
     sides = draw(pairs(tuples(series)))
     names = sorted({one.name for one in (*sides.stable, *sides.canary)} | draw(st.sets(text, max_size=1)))
     meta = tuple(
-        MetricMeta(name=name, unit=draw(text), direction=draw(st.sampled_from(Direction)), help=draw(text))
+        MetricMeta(
+            name=name,
+            unit=draw(text),
+            direction=draw(st.sampled_from(Direction)),
+            help=draw(text),
+            acquits=draw(st.booleans()),
+        )
         for name in names
     )
     return MetricEvidence(series=sides, meta=meta, window=draw(optional(windows)))

@@ -149,6 +149,11 @@ def test_costs(model, day, cost):
     assert load_prices().cost_usd(USED, model, day) == (None if cost is None else pytest.approx(cost))
 
 
+def test_the_dearest_price_stands_for_one_that_is_not_known():
+    """Over all rows, also those of other days: what an unknown model costs is no less sure than that."""
+    assert load_prices().dearest_usd(USED) == pytest.approx(0.6 * 4 + 0.4 * 0.2 + 0.2 * 20)
+
+
 def test_more_cached_than_sent_is_not_cheaper_than_free():
     """A vendor's odd count does not make a negative cost."""
     odd = Usage(prompt_tokens=10, cached_tokens=50)

@@ -115,7 +115,6 @@ def service(port: int, database: str, replica: str, model_url: str, state: Path,
     memory = wiring.rollout_memory(settings, jobs)
     analyses = wiring.analyses(settings, jobs, gather, model=judge, recall=memory)
     analyses.launch()
-    memory.launch()
     found = ServiceSettings(
         state_dir=state, token_file=state / "tokens.toml", reads_per_minute=10**6, starts_per_minute=10**6
     )
@@ -202,7 +201,7 @@ def resident(process: subprocess.Popen) -> float:
 def run(options: argparse.Namespace, folder: Path, database: str) -> None:
     """Start everything, measure, print."""
     from rollout_verdict.jobs.database import open_engines
-    from rollout_verdict.jobs.store import ANALYSES
+    from rollout_verdict.jobs.tables import ANALYSES
 
     token = "bench-token-0123456789"
     (folder / "tokens.toml").write_text(f'[[token]]\nname = "bench"\ntoken = "{token}"\nscope = "admin"\n')
@@ -320,7 +319,7 @@ def watch(processes: list[subprocess.Popen], peaks: list[float], stop: threading
 
 
 def wait(reader: sa.Engine, analyses: int) -> None:
-    from rollout_verdict.jobs.store import ANALYSES, OPEN
+    from rollout_verdict.jobs.tables import ANALYSES, OPEN
 
     end = time.monotonic() + END_S
     ended = sa.select(sa.func.count()).select_from(ANALYSES).where(ANALYSES.c.phase.not_in(OPEN))

@@ -57,6 +57,7 @@ def test_the_values_are_of_their_schema_and_all_are_told():
         {"colour": "red"},
         {"replicas": 0},
         {"url": "verdict"},
+        {"url": "https://verdict.example/x"},
         {"rbac": {"scope": "all"}},
         {"settings": {"x": 1}},
         {"env": [{"value": "1"}]},

@@ -1,10 +1,12 @@
 """A cluster to look at: the stub API server with a rollout in it, and a kubeconfig that leads there."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.fakes.kubernetes import Cluster, Stub, scenarios
 from tests.fakes.kubernetes.objects import Place, requests
@@ -16,6 +18,18 @@ class Live:
     def __init__(self, stub: Stub, kubeconfig: Path) -> None:
         self.stub, self.cluster, self.kubeconfig = stub, stub.cluster, kubeconfig
         self.options = ["--kubeconfig", str(kubeconfig)]
+
+    def hung(self, folder: Path) -> Path:
+        """Make the kubeconfig ask a credential plugin that never answers; returns its path."""
+        command, pipe = folder / "login", folder / "pipe"
+        os.mkfifo(pipe)
+        command.write_text(f"#!/bin/sh\nread line < {pipe}\n", encoding="utf-8")
+        command.chmod(0o700)
+        tree = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
+        told = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(command), "args": ["s3cr3t"]}
+        tree["users"][0]["user"] = {"exec": told}
+        self.kubeconfig.write_text(yaml.safe_dump(tree), encoding="utf-8")
+        return command
 
 
 def healthy(cluster, place, **situation):

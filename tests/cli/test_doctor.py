@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
+from rollout_verdict.adapters.kubernetes import cluster
 from rollout_verdict.adapters.kubernetes.trouble import Access
 from rollout_verdict.cli.cluster import READS
 from tests.adapters.prometheus.server import Tsdb, prometheus
@@ -89,6 +90,12 @@ def test_each_verb_that_is_missing_is_named(run, live, read):
     assert ran.code == (1 if read.needed else 0)
 
 
+def test_only_what_keeps_rollouts_from_being_judged_is_needed():
+    """As docs/rbac.md tells what comes of each that is missing."""
+    assert {read.resource.named for read in READS if read.needed} == {"rollouts.argoproj.io", "pods"}
+    assert [read.resource.sub for read in READS if read.needed] == ["", "", "log"]
+
+
 @pytest.mark.parametrize(
     ("group", "check", "todo"),
     [("argoproj.io", "Argo Rollouts", "install Argo Rollouts"), ("metrics.k8s.io", "resource use", "metrics-server")],
@@ -122,8 +129,9 @@ def test_clocks_that_differ_are_told(run, live, seconds):
         (Fault(answer=ANSWERS["503"]), "(503) is no API server"),
         (Fault(share=0.5, then="close"), "broke"),
         (Fault(share=0.0, then="hang"), "took too long"),
+        (Fault(pause_s=0.25), "took too long"),
     ],
-    ids=["401", "html", "503", "cut", "hung"],
+    ids=["401", "html", "503", "cut", "hung", "drips"],
 )
 def test_a_cluster_that_does_not_answer_is_missing(run, live, fault, found):
     """One check that says why; those that depend on it are left out."""
@@ -155,6 +163,19 @@ def test_permissions_that_cannot_be_asked_are_unknown(run, live):
     states = {check["state"] for name, check in told(ran).items() if name.startswith("may ")}
     assert states == {"unknown"}
     assert "kubectl auth can-i" in told(ran)["may list pods in shop"]["todo"]
+
+
+def test_a_credential_plugin_that_hangs_is_told(run, live, tmp_path, monkeypatch):
+    """By its name, after its deadline; the rest is checked all the same."""
+    monkeypatch.setattr(cluster, "PLUGIN_S", 0.3)
+    served = live()
+    command = served.hung(tmp_path)
+    ran = run("doctor", "-o", "json", *served.options)
+    check = told(ran)["cluster"]
+    assert (ran.code, check["state"]) == (1, "missing")
+    assert f"the credential plugin {command} of the kubeconfig did not answer within 0.3 s" in check["found"]
+    assert "s3cr3t" not in ran.out + ran.err
+    assert "model" in told(ran)
 
 
 def test_no_kubeconfig(run, tmp_path):
@@ -195,6 +216,8 @@ def test_prometheus_is_told_with_the_presets_it_can_feed(run, tmp_path, monkeypa
     assert "nginx" in check["found"]
     monkeypatch.setenv("ROLLOUT_VERDICT_PROMETHEUS", served_metrics)
     assert told(run("doctor", *options))["prometheus"] == check
+    monkeypatch.setenv("ROLLOUT_VERDICT_PROMETHEUS_MATCHERS", "cluster=eu-1")  # of which it has no series
+    assert told(run("doctor", *options))["prometheus"]["state"] == "optional"
 
 
 def test_a_prometheus_without_known_metrics_is_optional(run, tmp_path):

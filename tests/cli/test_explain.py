@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from rollout_verdict.adapters.kubernetes import cluster
 from rollout_verdict.cli.explain import Question, Watch, explained
 from rollout_verdict.cli.input import InputError
 from rollout_verdict.cli.progress import Progress
@@ -71,6 +72,18 @@ def test_a_verdict_comes_from_a_name_alone(run, live):
     assert ran.err.startswith("looking at rollout/checkout ...\n")
     assert re.search(r"^sides: 3 stable and 2 canary pods", ran.err, re.MULTILINE)
     assert re.search(r"^logs 5/5", ran.err, re.MULTILINE)
+
+
+def test_a_credential_plugin_that_hangs_ends_the_command(run, live, tmp_path, monkeypatch):
+    """After its deadline, by its name and with what to do; its arguments stay untold."""
+    monkeypatch.setattr(cluster, "PLUGIN_S", 0.3)
+    served = live()
+    command = served.hung(tmp_path)
+    ran = run("explain", "checkout", *served.options)
+    assert ran.code == 2
+    assert f"the credential plugin {command} of the kubeconfig did not answer within 0.3 s" in ran.err
+    assert "kubectl get namespaces" in ran.err
+    assert "s3cr3t" not in ran.out + ran.err
 
 
 @pytest.mark.parametrize(
@@ -248,23 +261,24 @@ class Clock:
         self.during(self.waits)
 
 
-def watched(capsys, served, clock, *, output="text", **limits):
+def watched(capsys, served, clock, *, output="text", name="checkout", save=None, **limits):
     """Watch a rollout; returns exit code, what was written, and stderr."""
     written = []
-    question = Question(name="checkout", kubeconfig=str(served.kubeconfig))
+    question = Question(name=name, kubeconfig=str(served.kubeconfig))
     with Progress("looking at checkout") as progress:
-        code, _ = explained(
+        code, note = explained(
             question,
             Policy(mode=Mode.RULES),
             Settings(),
             output=output,
             progress=progress,
+            save=save,
             watch=Watch(**limits),
             write=written.append,
             clock=clock,
             sleep=clock.sleep,
         )
-    return code, written, capsys.readouterr().err
+    return code, written, capsys.readouterr().err + note
 
 
 def ended(cluster):
@@ -285,6 +299,42 @@ def test_watching_ends_when_the_rollout_is_over(capsys, live):
     assert [text.count("ROLLBACK") for text in written] == [1, 0]
     assert code == 11
     assert "looking again in 30 s" in err
+
+
+def test_an_object_that_goes_away_ends_watching_with_the_last_verdict(capsys, live, tmp_path):
+    """What was seen of it is told and kept."""
+    served = live(failing)
+
+    def gone(number):
+        if number == 2:
+            served.cluster.remove("argoproj.io", "rollouts", "shop", "checkout")
+
+    code, written, err = watched(capsys, served, Clock(gone), output="json", save=tmp_path / "saved")
+    assert code == 10
+    assert json.loads("".join(written))["verdict"]["decision"] == "rollback"
+    assert (tmp_path / "saved").is_dir()
+    assert "there is no rollout/checkout in namespace shop" in err
+    assert "the last verdict stands" in err
+
+
+def test_an_object_that_was_never_there_is_wrong_usage_also_when_watched(capsys, live):
+    """There is no verdict that could stand."""
+    with pytest.raises(InputError, match="there is no rollout/nobody"):
+        watched(capsys, live(failing), Clock(), name="rollout/nobody")
+
+
+def test_watching_a_superseded_canary_ends(capsys, live):
+    """It never comes back."""
+
+    def build(cluster, place):
+        tree = failing(cluster, place)
+        run = scenarios.analysis_run(cluster, place, tree, name="old")
+        run["metadata"]["labels"]["rollouts-pod-template-hash"] = "0ld"
+        cluster.add(run)
+
+    clock = Clock()
+    code, written, _ = watched(capsys, live(build), clock, name="ar/old", most_s=100.0)
+    assert (code, clock.waits, len(written)) == (11, 0, 1)
 
 
 def test_watching_has_an_end(capsys, live):

@@ -1,13 +1,18 @@
 """The kubectl plugin: its name in the usage, its completion."""
 
+import contextlib
 import os
+import socketserver
 import subprocess
 import sys
+import threading
+import time
 import tomllib
 
 import pytest
+import yaml
 
-from rollout_verdict.cli import kubectl_complete, kubectl_main
+from rollout_verdict.cli import complete, kubectl_complete, kubectl_main
 from tests.cli.live import live
 from tests.conftest import ROOT
 from tests.fakes.kubernetes import Fault, scenarios
@@ -101,6 +106,54 @@ def test_a_cluster_that_does_not_tell_costs_nothing_but_its_names(capsys, live, 
     assert capsys.readouterr().err == ""
 
 
+@pytest.fixture
+def dripping(tmp_path):
+    """Give the kubeconfig of a server that sends its status line byte by byte, for twenty seconds."""
+    over = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with contextlib.suppress(OSError):
+                self.request.sendall(b"HTTP/1.1 200 ")
+                for _ in range(200):
+                    if over.wait(0.1):
+                        return
+                    self.request.sendall(b"O")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        path = tmp_path / "kubeconfig"
+        path.write_text(
+            yaml.safe_dump(
+                {
+                    "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_address[1]}"}}],
+                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                    "current-context": "c",
+                    "users": [{"name": "u", "user": {"token": "x"}}],
+                }
+            )
+        )
+        yield path
+        over.set()
+        server.shutdown()
+
+
+def test_a_cluster_that_drips_costs_two_seconds_and_its_names(capsys, dripping):
+    """No byte comes too late, and yet there is no end of them."""
+    began = time.monotonic()
+    assert completed(capsys, "explain", "--kubeconfig", dripping, "ro/") == ([], ":4")
+    assert time.monotonic() - began < 12  # of twenty; a slow machine takes its time for the rest
+
+
 def test_no_kubeconfig_is_no_complaint(capsys, tmp_path):
     """Nor a traceback."""
     assert completed(capsys, "explain", "--kubeconfig", tmp_path / "none", "ro/") == ([], ":4")
+
+
+def test_a_credential_plugin_that_hangs_costs_nothing_but_the_names(capsys, live, tmp_path, monkeypatch):
+    """It has as long as an answer has."""
+    monkeypatch.setattr(complete, "ANSWER_S", 0.3)
+    served = live()
+    served.hung(tmp_path)
+    assert completed(capsys, "explain", *served.options, "ro/") == ([], ":4")

@@ -4,10 +4,17 @@ import pytest
 
 from rollout_verdict.core import rules
 from rollout_verdict.core.comparison import LogOutcome, MetricOutcome, PodFact
-from rollout_verdict.core.evidence import LogEvidence, MetricEvidence, MetricSeries, PodLog, Progress
+from rollout_verdict.core.evidence import (
+    KubernetesEvidence,
+    LogEvidence,
+    MetricEvidence,
+    MetricSeries,
+    PodLog,
+    Progress,
+)
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.values import Decision, Pair, Severity, Side, SourceKind
-from tests.core.builders import change, check, comparison, evidence, logs, metrics, pods
+from tests.core.builders import change, check, comparison, evidence, logs, metrics, pod, pods
 
 HIGH = check(outcome=MetricOutcome.HIGH, severity=Severity.FAIL, reason="6 % of requests fail")
 DOUBT = check(id="m2", outcome=MetricOutcome.HIGH, severity=Severity.WARN, reason="a little slower")
@@ -129,6 +136,44 @@ def test_most_canary_pods_without_logs_and_metrics_is_a_shortfall(parts, shortfa
     """A few pods that do well say nothing of the many that say nothing; a series of the side speaks of all."""
     found = evidence(canary=("c1", "c2", "c3", "c4"), **parts)
     assert judge(comparison(metrics=metrics(check())), found).shortfalls == shortfalls
+
+
+def test_trouble_of_both_sides_is_nothing_to_promote_by():
+    """With stable crash-looping as well there is no healthy side: a canary as bad as it is not as good as it."""
+    fine = {"metrics": metrics(check()), "logs": logs(change())}
+    assessed = judge(comparison(**fine, pods=pods(fact(Severity.INFO), fact(Severity.INFO, Side.STABLE))))
+    assert assessed.opinion.decision is Decision.INCONCLUSIVE
+    assert assessed.shortfalls == ("both sides fail alike: 1 of 1 canary pods",)
+    harmless = (fact(Severity.INFO, code="restarted"), fact(Severity.INFO, Side.STABLE))
+    assert judge(comparison(**fine, pods=pods(*harmless))).opinion.decision is Decision.PROMOTE
+
+
+def state(*canary):
+    return KubernetesEvidence(pods=Pair(stable=(pod("s1"),), canary=canary))
+
+
+@pytest.mark.parametrize(
+    ("canary", "shortfalls"),
+    [
+        ((pod("c1", ready=False), pod("c2", ready=False)), ("no canary pod is ready",)),
+        ((pod("c1", ready=False), replace(pod("c2"), conditions=())), ("no canary pod is ready",)),
+        ((pod("c1", ready=False), pod("c2")), ()),
+        ((replace(pod("c1"), conditions=(("PodScheduled", "True"),)),), ()),
+        ((), ()),
+    ],
+    ids=["none", "none that tells", "one", "not told", "no state"],
+)
+def test_without_a_canary_pod_that_is_ready_nothing_is_promoted(canary, shortfalls):
+    assessed = judge(comparison(metrics=metrics(check())), evidence(kubernetes=state(*canary)))
+    assert assessed.shortfalls == shortfalls
+    assert assessed.opinion.decision is (Decision.INCONCLUSIVE if shortfalls else Decision.PROMOTE)
+
+
+def test_measured_harm_outweighs_pods_that_are_in_no_state_to_be_promoted():
+    compared = comparison(metrics=metrics(HIGH), pods=pods(fact(Severity.INFO)))
+    assessed = judge(compared, evidence(kubernetes=state(pod("c1", ready=False))))
+    assert assessed.opinion.decision is Decision.ROLLBACK
+    assert assessed.shortfalls == ()
 
 
 def test_one_adequate_source_is_enough():

@@ -150,8 +150,27 @@ def test_workload_ref(cluster: Cluster, namespace: str) -> None:
     assert evidence.diff.changes
 
 
+def test_workload_ref_in_blue_green(cluster: Cluster, namespace: str) -> None:
+    """The status of such a Rollout has the selector of its active ReplicaSet; both sides are found all the same."""
+    cluster.apps.create_namespaced_deployment(namespace, deployment(template("v1"), replicas=0))
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME}
+    for name in ("active", "preview"):
+        cluster.core.create_namespaced_service(namespace, service(name))
+    services = {"activeService": "active", "previewService": "preview"}
+    strategy = {"blueGreen": {**services, "autoPromotionEnabled": False, "scaleDownDelaySeconds": 600}}
+    cluster.create(rollout(namespace, strategy, workloadRef=reference))
+    old = first_revision(cluster, namespace)
+    cluster.apps.patch_namespaced_deployment(NAME, namespace, {"spec": {"template": template("v2")}})
+    new = paused(cluster, namespace)
+    assert f"{HASH}={old}" in status(cluster, namespace)["selector"]
+    evidence = look(cluster.reader, namespace)
+    assert hashes(cluster, evidence) == Pair(stable={old}, canary={new})
+    assert evidence.diff is not None
+    assert evidence.diff.changes
+
+
 def test_deployment(cluster: Cluster, namespace: str) -> None:
-    """The two newest ReplicaSets of a plain Deployment, while the newer cannot start."""
+    """The newest ReplicaSet of a plain Deployment and the one that serves, while the newest cannot start."""
     cluster.apps.create_namespaced_deployment(namespace, deployment(template("v1")))
     cluster.wait("ready", lambda: cluster.apps.read_namespaced_deployment(NAME, namespace).status.ready_replicas == 2)
     broken = template("v2", image="missing.invalid/shop:v2")

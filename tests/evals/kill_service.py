@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from rollout_verdict.jobs.analysis import Phase
 from rollout_verdict.jobs.database import open_engines
-from rollout_verdict.jobs.store import ANALYSES, ANSWERS
+from rollout_verdict.jobs.tables import ANALYSES, ANSWERS
 from tests.fakes.gemini import Call, FakeGemini
 from tests.fakes.gemini.scenarios import citing
 from tests.jobs.children import Child, noted

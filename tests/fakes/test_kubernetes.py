@@ -36,6 +36,8 @@ def situations():
     yield "experiment", lambda cluster: scenarios.experiment(cluster, PLACE)
     yield "deployment", lambda cluster: scenarios.deployment(cluster, PLACE, older=older)
     yield "workload-ref", lambda cluster: scenarios.workload_ref(cluster, PLACE)
+    blue_green = scenarios.blue_green
+    yield "workload-ref-blue-green", lambda cluster: scenarios.workload_ref(cluster, PLACE, make=blue_green)
 
     def runs(cluster):
         tree = scenarios.canary(cluster, PLACE)
@@ -190,6 +192,17 @@ def test_logs_are_cut_as_the_kubelet_cuts_them(served):
     assert all(line[:19] >= b"2026-01-31T09:59:00" for line in late.splitlines())
     assert read_log(api, pod, tailLines="2") == b"".join(line[31:] for line in whole.splitlines(keepends=True)[-2:])
     assert len(read_log(api, pod, limitBytes="100")) == 100
+
+
+@pytest.mark.parametrize(("fares", "same"), [("crash-loop", True), ("out-of-memory", False)])
+def test_a_container_that_waits_has_its_last_log_only(served, fares, same):
+    """As the kubelet answers for one: with or without ``previous``; one that runs again has two."""
+    newest = replace(scenarios.CANARY, fares=fares)
+    cluster = made(lambda cluster: scenarios.canary(cluster, PLACE, newest=newest))
+    _, api = served(cluster)
+    last = read_log(api, first_pod(cluster), previous="true")
+    assert b"cannot open ledger" in last
+    assert (read_log(api, first_pod(cluster)) == last) is same
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ class Live:
 
 
 @contextmanager
-def service(database, live=None, fake=None, notifiers=(), recall=None, **changes):
+def service(database, live=None, fake=None, notifiers=(), *, recall=None, on_end=None, took=None, **changes):
     """A launched service."""
     with ExitStack() as opened:
         model = None
@@ -101,7 +101,14 @@ def service(database, live=None, fake=None, notifiers=(), recall=None, **changes
             model = wiring.model_judge(chosen)
             opened.callback(model.close)
         analyses = wiring.analyses(
-            chosen, settings(database, **changes), live or Live(), model=model, notifiers=notifiers, recall=recall
+            chosen,
+            settings(database, **changes),
+            live or Live(),
+            model=model,
+            notifiers=notifiers,
+            recall=recall,
+            on_end=on_end,
+            took=took,
         )
         opened.callback(analyses.close)
         analyses.launch()

@@ -3,16 +3,20 @@
 import io
 import tarfile
 import threading
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
-from rollout_verdict.adapters.bundle import BundleError, read_bundle, read_record
+from rollout_verdict.adapters.bundle import BundleError, read_bundle, read_record, write_bundle
+from rollout_verdict.adapters.gemini.prices import Prices
 from rollout_verdict.core.canonical import digest
 from rollout_verdict.core.target import TargetError
 from rollout_verdict.core.values import Decision, SourceKind
-from rollout_verdict.jobs.analysis import Phase, Query, Request
+from rollout_verdict.jobs import codec
+from rollout_verdict.jobs.analysis import Gathered, Phase, Query, Request
 from rollout_verdict.jobs.answers import Limits
+from rollout_verdict.service.metrics import STAGES
 from tests.conftest import ROOT
 from tests.jobs.conftest import BAD, GOOD, UNLIMITED, Live, ended, service, until
 from tests.jobs.process import request
@@ -45,7 +49,7 @@ class Channel:
 def test_an_uploaded_bundle_is_judged_kept_and_handed_out(database, tmp_path):
     """The whole way without a key: verdict in the list's columns, result and bundle the same as were judged."""
     with service(database) as analyses:
-        key = analyses.keep_upload(packed("bad"))
+        key = analyses.keep_upload(packed("bad")).key
         analysis, new = analyses.start(upload(key))
         assert (analysis.phase, new) == (Phase.QUEUED, True)
         done = ended(analyses, "one")
@@ -109,6 +113,19 @@ def test_unknown_analyses(sqlite):
     """None everywhere, no exception."""
     with service(sqlite) as analyses:
         assert analyses.get("no") is analyses.cancel("no") is analyses.result("no") is analyses.bundle("no") is None
+
+
+def test_a_bundle_tells_whose_it_is(sqlite, tmp_path):
+    """The rollout that it names, without secrets; none when nothing in it names one."""
+    bare = tmp_path / "bare.tar.gz"
+    with tarfile.open(bare, "w:gz") as tar:
+        tar.add(ROOT / "examples" / "bundles" / "good" / "metrics.json", "metrics.json")
+    leaky = replace(GOOD, rollout=replace(GOOD.rollout, name="mail-alice@shop.example"))
+    write_bundle(tmp_path / "leaky.tar.gz", leaky)
+    with service(sqlite) as analyses:
+        assert analyses.keep_upload(packed("good")).rollout == GOOD.rollout
+        assert analyses.keep_upload(bare.read_bytes()).rollout is None
+        assert analyses.keep_upload((tmp_path / "leaky.tar.gz").read_bytes()).rollout.name == "<email:1>"
 
 
 def test_no_bundle_is_refused_by_name(sqlite):
@@ -212,7 +229,7 @@ def test_a_verdict_whose_storing_was_not_confirmed_is_told_all_the_same(sqlite):
 def test_the_same_evidence_is_answered_from_the_store(database, fake):
     """No second call, no second cost; another policy is another question, and a replay asks anew."""
     with service(database, Live(), fake) as analyses:
-        key = analyses.keep_upload(packed("bad"))
+        key = analyses.keep_upload(packed("bad")).key
         analyses.start(upload(key, "one"))
         first = ended(analyses, "one").summary
         analyses.start(upload(key, "two"))
@@ -234,7 +251,7 @@ def test_an_unusable_answer_answers_for_nobody_else(sqlite, fake):
     """What failed once may work the next time."""
     fake.script = {"*": ["bad_key", "citing"]}
     with service(sqlite, fake=fake) as analyses:
-        key = analyses.keep_upload(packed("good"))
+        key = analyses.keep_upload(packed("good")).key
         analyses.start(upload(key, "one"))
         assert ended(analyses, "one").summary.decided_by == "rules (fallback)"
         analyses.start(upload(key, "two"))
@@ -255,8 +272,49 @@ def test_beyond_a_namespaces_day_the_rules_decide(database, fake):
     assert len(fake.journal) == 2
 
 
+def test_a_model_without_a_known_price_reaches_the_days_limit_too(sqlite, fake, monkeypatch):
+    """It counts as the dearest one whose price is known: nothing is free because nobody knows what it costs."""
+    monkeypatch.setattr(Prices, "on", lambda *_: None)  # the vendor has a new model, and the price file does not yet
+    limits = Limits(calls=None, calls_a_minute=None, cost_a_day_usd=0.0001)
+    with service(sqlite, Live(), fake, limits=limits) as analyses:
+        for name in ("one", "two"):
+            analyses.start(request(name))
+            assert ended(analyses, name).phase is Phase.DONE
+        assert (analyses.get("one").summary.decided_by, analyses.get("one").summary.cost_usd) == ("both", None)
+        gaps = [gap for gap in analyses.result("two").verdict.gaps if gap.source is SourceKind.MODEL]
+        assert "a day are used up in namespace shop" in gaps[0].reason
+    assert len(fake.journal) == 1
+
+
 def test_those_who_wait_for_a_turn_are_held_to_the_days_limit_too(database, fake):
     """The limit was not reached when they began to wait; it is when their turn comes."""
+    limits = Limits(calls=1, calls_a_minute=None, tokens_a_day=1)
+    with service(database, Live(), fake, limits=limits) as analyses:
+        one_after_the_other(analyses, request("one"), request("two"))
+        assert analyses.get("one").summary.decided_by == "both"
+        assert analyses.get("two").summary.decided_by == "rules (fallback)"
+    assert len(fake.journal) == 1
+
+
+def test_an_answer_that_came_while_one_waited_for_its_turn_is_taken(database, fake):
+    """It was not there when the waiting began; buying it again would be throwing money away."""
+    one, two = (
+        Request(id=name, namespace="shop", name="checkout", target=request("checkout").target)
+        for name in ("one", "two")
+    )
+    with service(database, Live(), fake, limits=Limits(calls=1, calls_a_minute=2)) as analyses:
+        one_after_the_other(analyses, one, two)
+        first, second = (analyses.get(name).summary for name in ("one", "two"))
+        assert (second.decided_by, second.confidence) == (first.decided_by, first.confidence)
+        assert (second.tokens, second.cost_usd) == (0, 0.0)
+        assert any("analysis one" in warning for warning in analyses.result("two").warnings)
+        analyses.start(request("three"))  # the turn that was not used counts for nothing
+        assert ended(analyses, "three").summary.decided_by == "both"
+    assert len(fake.journal) == 2
+
+
+def one_after_the_other(analyses, first, second):
+    """Hold the first one's call to the model until the second one waits for its turn; then wait for both."""
     begun, go = threading.Event(), threading.Event()
 
     class Held:
@@ -268,23 +326,20 @@ def test_those_who_wait_for_a_turn_are_held_to_the_days_limit_too(database, fake
             assert go.wait(60)
             return self.judge_.judge(*arguments)
 
-    limits = Limits(calls=1, calls_a_minute=None, tokens_a_day=1)
-    with service(database, Live(), fake, limits=limits) as analyses:
-        models = analyses._parts.models
+    models = analyses._parts.models
 
-        def held(*arguments):
-            model = models(*arguments)
-            return type(model)(judge=Held(model.judge), fingerprint=model.fingerprint)
+    def held(*arguments):
+        model = models(*arguments)
+        return type(model)(judge=Held(model.judge), fingerprint=model.fingerprint)
 
-        object.__setattr__(analyses._parts, "models", held)
-        analyses.start(request("one"))
-        assert begun.wait(60)
-        analyses.start(request("two"))
-        until(lambda: any(stage.note == "waiting for a turn" for stage in analyses.get("two").stages))
-        go.set()
-        assert ended(analyses, "one").summary.decided_by == "both"
-        assert ended(analyses, "two").summary.decided_by == "rules (fallback)"
-    assert len(fake.journal) == 1
+    object.__setattr__(analyses._parts, "models", held)
+    analyses.start(first)
+    assert begun.wait(60)
+    analyses.start(second)
+    until(lambda: any(stage.note == "waiting for a turn" for stage in analyses.get(second.id).stages))
+    go.set()
+    for one in (first, second):
+        ended(analyses, one.id)
 
 
 def test_models_are_asked_in_turn(database, fake):
@@ -395,6 +450,62 @@ def test_what_is_remembered_belongs_to_the_evidence(sqlite):
         analyses.start(request("one"))
         assert ended(analyses, "one").summary.decision is Decision.PROMOTE
         assert analyses.result("one").evidence.pods == GOOD.pods
+
+
+def test_the_first_evidence_that_is_kept_is_judged(database):
+    """A process that was taken for dead comes back with its own, after the one that took over has gathered."""
+    live = Live(BAD)
+    live.go.clear()
+    with service(database, live) as analyses:
+        analyses.start(request("one"))
+        assert live.begun.wait(60)
+        first = Gathered(evidence=GOOD, redactions={"email": 7})
+        assert analyses._store.keep_gathered("one", codec.packed(first), 1.0)
+        live.go.set()
+        assert ended(analyses, "one").summary.decision is Decision.PROMOTE
+        result = analyses.result("one")
+    assert result.evidence == GOOD
+    assert ("email", 7) in result.redactions
+
+
+def test_every_end_is_heard_of_once(sqlite):
+    """Also one that somebody else brings about: who cancels, or the watch when the deadline comes."""
+    heard = []
+    live = Live()
+    live.go.clear()
+    with service(sqlite, live, on_end=lambda *end: heard.append(end[:2])) as analyses:
+        analyses.start(request("cancelled"))
+        analyses.start(request("late", deadline="1s"))
+        assert live.begun.wait(60)
+        for _ in range(2):
+            analyses.cancel("cancelled")
+        ended(analyses, "late")
+        live.go.set()
+        until(lambda: not analyses._running.ids())
+        analyses.start(request("done"))
+        ended(analyses, "done")
+        until(lambda: len(heard) >= 3)
+    assert sorted(heard) == [("cancelled", Phase.CANCELLED), ("done", Phase.DONE), ("late", Phase.CANCELLED)]
+
+
+def test_it_is_told_how_long_each_part_took(sqlite, fake):
+    """Once each; an upload is not gathered, a settled one asks no model, and what is kept is no call."""
+    took = []
+    told = Channel()
+    with service(
+        sqlite, Live(), fake, [told], took=lambda part, seconds: took.append((part, seconds >= 0))
+    ) as analyses:
+        analyses.start(request("one", notify=["channel"]))
+        ended(analyses, "one")
+        until(lambda: len(took) == 6)
+        whole = ["gather", "rules", "model", "decide", "store", "notify"]
+        assert took == [(part, True) for part in whole]
+        took.clear()
+        analyses.start(Request(id="two", namespace="shop", name="one", target=request("one").target))
+        ended(analyses, "two")
+        until(lambda: len(took) == 4)
+        assert [part for part, _ in took] == ["gather", "rules", "decide", "store"]
+    assert set(whole) < set(STAGES)
 
 
 def test_progress_is_told_while_it_happens(sqlite):

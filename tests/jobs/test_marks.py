@@ -9,6 +9,7 @@ from rollout_verdict.jobs import marks as kept
 from rollout_verdict.jobs.analysis import UnavailableError
 from rollout_verdict.jobs.database import open_engines
 from rollout_verdict.jobs.marks import StoredMarks, TooManyError
+from rollout_verdict.jobs.tables import META
 from tests.jobs.postgres import Postgres
 
 LOG = Marked(kind=MarkKind.LOG, key="0a1b2c3d4e5f", text="charge of <*> failed")
@@ -28,6 +29,7 @@ class Clock:
 def opened(database):
     work, reader = open_engines(database)
     reader.dispose()
+    META.create_all(work)
     return work
 
 
@@ -46,8 +48,6 @@ def engine(request, tmp_path):
 
 def test_a_mark_is_kept_found_and_taken_back(engine):
     marks = StoredMarks(engine, Clock())
-    marks.create()
-    marks.create()  # a second process does, too
     expires = START + timedelta(days=30)
     first = marks.add("shop", "cart", LOG, who="alice", why="retried later", expires=expires)
     other = marks.add("shop", "cart", METRIC, who="bob", why="batch job")
@@ -66,7 +66,6 @@ def test_a_mark_is_kept_found_and_taken_back(engine):
 
 def test_a_thing_has_one_mark_of_a_rollout(engine, monkeypatch):
     marks = StoredMarks(engine, Clock())
-    marks.create()
     marks.add("shop", "cart", LOG, who="alice", why="for now")
     again = marks.add("shop", "cart", LOG, who="bob", why="for good")
     assert marks.find(("shop",), "cart") == (again,)
@@ -82,7 +81,6 @@ def test_a_thing_has_one_mark_of_a_rollout(engine, monkeypatch):
 def test_what_no_text_of_a_database_is_is_not_known(engine, text):
     """They come from addresses that people type; PostgreSQL's driver refuses them."""
     marks = StoredMarks(engine)
-    marks.create()
     assert marks.find(None, text) == marks.find((text,)) == ()
     assert marks.get(text) is None
     assert marks.remove(text) is None
@@ -90,7 +88,6 @@ def test_what_no_text_of_a_database_is_is_not_known(engine, text):
 
 def test_texts_are_bounded(tmp_path):
     marks = StoredMarks(opened(str(tmp_path / "m.sqlite")))
-    marks.create()
     long = Marked(kind=MarkKind.LOG, key="k", text="x" * 10_000)
     found = marks.add("shop", "cart", long, who="alice", why="y" * 10_000).mark
     assert (len(found.about.text), len(found.why)) == (kept.TEXT_LENGTH, kept.WHY_LENGTH)
@@ -100,8 +97,7 @@ def test_a_database_that_does_not_answer_is_said_so():
     with Postgres() as server:
         engine = opened(server.create("marks"))
         marks = StoredMarks(engine)
-        marks.create()
-    for call in (lambda: marks.find(None), lambda: marks.get("a"), lambda: marks.remove("a"), marks.create):
+    for call in (lambda: marks.find(None), lambda: marks.get("a"), lambda: marks.remove("a")):
         with pytest.raises(UnavailableError, match="does not answer"):
             call()
     with pytest.raises(UnavailableError):

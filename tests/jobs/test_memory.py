@@ -40,7 +40,6 @@ def memory(sqlite):
 @pytest.fixture
 def analyses(sqlite, live, memory):
     with service(sqlite, live, recall=memory) as found:
-        memory.launch()
         yield found
 
 
@@ -95,10 +94,10 @@ def test_judging_the_same_evidence_again_is_no_experience(analyses, live):
 
 def test_uploads_tell_nothing_about_what_runs(analyses, live):
     """The other way round they may be told of it."""
-    key = analyses.keep_upload(packed("bad"))
+    key = analyses.keep_upload(packed("bad")).key
     judge(analyses, "uploaded", target=None, upload=key)
     assert told(judge(analyses, "a")) == []
-    other = analyses.keep_upload(packed("good"))
+    other = analyses.keep_upload(packed("good")).key
     assert told(judge(analyses, "again", target=None, upload=other)) == ["a", "uploaded"]
 
 
@@ -110,7 +109,6 @@ def test_marks_that_expired_do_not_count(sqlite, live):
     now = [datetime(2026, 11, 23, 12, tzinfo=UTC)]
     found = remembering.RolloutMemory(sqlite, clock=lambda: now[0].timestamp())  # noqa: PLW0108 -- the time changes
     with service(sqlite, live, recall=found) as analyses:
-        found.launch()
         found.marks.add(
             CHECKOUT.namespace, CHECKOUT.name, METRIC, who="alice", why="known", expires=now[0] + timedelta(hours=1)
         )

@@ -3,14 +3,7 @@
 import threading
 
 from rollout_verdict.core.stage import Stage
-from rollout_verdict.jobs.running import SAVE_EVERY_S, Running, Stop
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
+from rollout_verdict.jobs.running import Running, Stop
 
 
 def test_a_word_to_stop_calls_back_once_and_late_comers_at_once():
@@ -30,26 +23,28 @@ def test_a_word_to_stop_calls_back_once_and_late_comers_at_once():
     assert heard == ["one", "late"]
 
 
-def test_progress_is_saved_no_more_often_than_needed():
-    """All stages of the moment, at most once in the time, and nothing of what does not run here."""
-    saved, clock = [], Clock()
-    running = Running(lambda *what: saved.append(what), clock)
+def test_progress_is_handed_out_once():
+    """All stages of the moment of what moved since, and nothing of what does not run here or has ended."""
+    running = Running()
     running.reached("one", Stage(name="stray"))
-    with running.one("one"):
+    with running.one("one"), running.one("two"):
+        assert running.moved() == {}
         running.reached("one", Stage(name="logs", done=1))
-        clock.now = SAVE_EVERY_S
         running.reached("one", Stage(name="metrics"))
         running.reached("one", Stage(name="logs", done=2))
         assert running.stages("one") == (Stage(name="logs", done=2), Stage(name="metrics"))
-        assert running.ids() == ("one",)
-    assert saved == [("one", (Stage(name="logs", done=1), Stage(name="metrics")))]
+        assert running.moved() == {"one": (Stage(name="logs", done=2), Stage(name="metrics"))}
+        assert running.moved() == {}
+        assert running.ids() == ("one", "two")
+        running.reached("two", Stage(name="logs"))
+    assert running.moved() == {}
     assert running.stages("one") == running.ids() == ()
 
 
 def test_listeners_hear_of_their_analysis_until_they_leave():
     """Of progress, of a stop and of the end; a listener that comes back is heard again."""
     heard = []
-    running = Running(lambda *_: None)
+    running = Running()
     undo = running.listen("one", lambda: heard.append("one"))
     running.listen("two", lambda: heard.append("two"))
     with running.one("one"):
@@ -65,7 +60,7 @@ def test_listeners_hear_of_their_analysis_until_they_leave():
 
 def test_a_second_run_of_the_same_analysis_is_not_ended_by_the_first():
     """One that was presumed dead leaves late."""
-    running = Running(lambda *_: None)
+    running = Running()
     first, second = running.one("one"), running.one("one")
     first.__enter__()
     second.__enter__()
@@ -77,7 +72,7 @@ def test_a_second_run_of_the_same_analysis_is_not_ended_by_the_first():
 
 def test_many_threads():
     """No stage is lost, none breaks another."""
-    running = Running(lambda *_: None)
+    running = Running()
     with running.one("one"):
         threads = [
             threading.Thread(target=lambda name=name: [running.reached("one", Stage(name=name)) for _ in range(200)])

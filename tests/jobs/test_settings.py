@@ -85,8 +85,30 @@ def test_the_password_is_never_shown(caplog):
 
 
 def test_kinds_of_address():
-    """Both of PostgreSQL's schemes; anything else is a path."""
+    """Both of PostgreSQL's schemes, and paths."""
     assert [is_sqlite(url) for url in (URL, "postgres://x/y", "x.sqlite", "sqlite:////x")] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "postgresql+psycopg2", "postgres", "PostgreSQL"])
+def test_the_driver_in_an_address_is_ours_to_choose(scheme):
+    """Addresses are copied from other tools, which name theirs."""
+    for engine in open_engines(f"{scheme}://app:hunter2-hunter2@db/verdict"):
+        assert engine.url.drivername == "postgresql+psycopg"
+        assert (engine.url.host, engine.url.database) == ("db", "verdict")
+
+
+@pytest.mark.parametrize(
+    "scheme", ["mysql", "mysql://postgres", "postgresl", "postgresql-x", "sqlite+pysqlite", "file"]
+)
+def test_another_kind_of_address_is_no_path(scheme, tmp_path, monkeypatch):
+    """A file by the name of an address would show its password to everybody, and keep nothing where it should."""
+    monkeypatch.chdir(tmp_path)
+    url = f"{scheme}://app:hunter2@db/verdict"
+    assert not is_sqlite(url)
+    with pytest.raises(DatabaseError, match="ROLLOUT_VERDICT_DATABASE: expected a path or postgresql://") as refused:
+        open_engines(url)
+    assert "hunter2" not in str(refused.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_belongs_to_one_process_and_one_owner(tmp_path):

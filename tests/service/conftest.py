@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from rollout_verdict import __version__
 from rollout_verdict.jobs.marks import StoredMarks
+from rollout_verdict.jobs.tables import META
 from rollout_verdict.service.app import create_app
 from rollout_verdict.service.auth import Authenticator
 from rollout_verdict.service.metrics import Metrics
@@ -99,9 +100,8 @@ def make_services(folder: Path, *, eager=True, reviewer=None, ready=lambda: "", 
 
 def _marks(clock):
     engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False})
-    marks = StoredMarks(engine, lambda: clock().timestamp())
-    marks.create()
-    return marks
+    META.create_all(engine)
+    return StoredMarks(engine, lambda: clock().timestamp())
 
 
 def make_client(services, who="run", **options):

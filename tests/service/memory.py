@@ -19,7 +19,8 @@ from rollout_verdict.core.policy import Mode
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.engine import judge
-from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, Summary, UnavailableError
+from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, Summary, UnavailableError, Upload
+from rollout_verdict.jobs.durable import kept_config
 
 BUNDLES = Path(__file__).resolve().parent.parent / "bundles"
 BEGAN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -66,10 +67,13 @@ class MemoryAnalyses:
                 raise UnavailableError("the database does not answer")
             if request.id in self.kept:
                 return self.kept[request.id], False
-            self.kept[request.id] = Analysis(request=request, phase=Phase.QUEUED, created=self.clock())
+            self.kept[request.id] = Analysis(request=self.as_kept(request), phase=Phase.QUEUED, created=self.clock())
             if self.eager:
                 self.step(request.id)
             return self.kept[request.id], True
+
+    def as_kept(self, request: Request):
+        return replace(request, config=kept_config(request.config, ()))
 
     def step(self, analysis_id):
         """Bring an analysis to its end, as its name says."""
@@ -162,8 +166,8 @@ class MemoryAnalyses:
         path = self._folder / key
         path.write_bytes(content)
         try:
-            read_bundle(path)
+            rollout = read_bundle(path).rollout
         except BundleError as error:
             raise BundleError(str(error).replace(str(path), "the bundle")) from None
         self.uploads[key] = len(content)
-        return key
+        return Upload(key=key, rollout=None if rollout.name == key.removesuffix(".tar.gz") else rollout)

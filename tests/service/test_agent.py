@@ -80,6 +80,15 @@ def test_a_verdict_that_others_put_under_the_same_id_promotes_nothing(tmp_path):
     assert (answer.status_code, "promote" in answer.json()) == (422, False)
 
 
+def test_what_another_replica_judged_is_not_told_of_a_later_canary(tmp_path):
+    services = make_services(tmp_path)
+    with make_client(services) as one, make_client(services) as other:
+        for client, analyses in ((one, 1), (other, 2), (one, 3)):
+            assert client.post("/a2a/analyze", json=body()).status_code == 200
+            assert len(services.analyses.kept) == analyses
+            services.clock.pass_s(3_600)
+
+
 @pytest.mark.parametrize("token", ["", "wrong-token-0123456789", TOKENS["read"], TOKENS["expired"], TOKENS["foreign"]])
 def test_without_the_right_token_it_is_an_error(address, token):
     found = go(address, "healthy", token)
@@ -185,3 +194,15 @@ def test_health_is_open_to_all(client):
     for path in ("/a2a/health", "/"):
         answer = client.get(path, headers={**bearer("wrong"), "accept": "*/*"})
         assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
+
+
+@pytest.mark.parametrize(
+    "memory",
+    ["", "rollout:shop", "rollout:shop/", "rollout:/cart", "rollout:shop/a\0b", "rollout:shop/../x", "rollout:Shop/cart",
+     f"rollout:shop/{'x' * 254}"],
+)  # fmt: skip
+def test_a_memory_names_a_rollout_as_kubernetes_does_or_is_refused(own, memory):
+    services, client = own
+    answer = client.post("/a2a/analyze", json={"memoryId": memory})
+    assert (answer.status_code, "memoryId rollout:NAMESPACE/NAME" in answer.json()["message"]) == (422, True)
+    assert not services.analyses.kept

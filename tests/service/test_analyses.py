@@ -2,14 +2,19 @@
 
 import io
 import json
+import shutil
 import tarfile
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
+import httpx2
 import pytest
 
 from rollout_verdict.adapters.bundle import read_verdict
 from rollout_verdict.service.documents import REPORT_POLICY
-from tests.service.conftest import bearer, make_client, make_services
+from rollout_verdict.service.tokens import Grants
+from tests.service.conftest import bearer, make_client, make_services, served
 from tests.service.memory import BUNDLES, packed
 
 PATH = "/v1/analyses"
@@ -62,6 +67,49 @@ def test_a_bundle_is_uploaded_by_a_form(client):
     assert answer.json()["verdict"]["decision"] == "promote"
 
 
+def bundle_of(folder, namespace, name):
+    """The healthy bundle as another rollout's; without a name it names none."""
+    copy = Path(shutil.copytree(BUNDLES / "healthy", folder / "copy"))
+    case = json.loads((copy / "case.json").read_text())
+    case["input"] |= {"namespace": namespace, "service": name}
+    (copy / "case.json").write_text(json.dumps(case))
+    if not name:
+        (copy / "case.json").unlink()
+    return packed(copy)
+
+
+@pytest.mark.parametrize(
+    ("who", "query", "inside", "filed"),
+    [
+        ("run", {}, ("shop", "cart"), ("shop", "cart")),
+        ("run", {}, ("", "cart"), ("", "cart")),
+        ("run", {"name": "mine"}, ("shop", "cart"), ("", "mine")),
+        ("run", {"namespace": "shop"}, ("shop", "cart"), ("shop", "cart")),
+        ("run", {"namespace": "shop"}, ("", "cart"), ("shop", "cart")),
+        ("run", {"namespace": "shop", "name": "mine"}, ("shop", "cart"), ("shop", "mine")),
+        ("run", {"namespace": "shop"}, ("payments", "cart"), ("shop", "file")),
+        ("run", {}, ("", ""), ("", "file")),
+        ("run", {}, ("Not/One", "cart"), ("", "file")),
+        ("run", {}, ("shop", "../cart"), ("", "file")),
+        ("run", {}, ("shop", "<b>cart</b>"), ("", "file")),
+        ("shop", {"namespace": "shop"}, ("shop", "cart"), ("shop", "cart")),
+        ("shop", {"namespace": "shop"}, ("payments", "cart"), ("shop", "file")),
+        ("shop", {}, ("payments", "cart"), None),
+        ("shop", {}, ("shop", "cart"), None),
+        ("shop", {"namespace": "payments"}, ("shop", "cart"), None),
+    ],
+)
+def test_a_bundle_is_filed_under_the_rollout_it_names(client, services, tmp_path, who, query, inside, filed):
+    """The caller's word goes before the bundle's, and the bundle's before the file's; no limit gives way to any."""
+    files = {"bundle": ("file.tar.gz", bundle_of(tmp_path, *inside))}
+    answer = client.post(PATH, files=files, params=query, headers=bearer(who))
+    if filed is None:
+        assert (answer.status_code, services.analyses.kept) == (403, {})
+        return
+    told = answer.json()
+    assert (answer.status_code, told["namespace"], told["name"]) == (201, *filed)
+
+
 @pytest.mark.parametrize(
     ("keywords", "status", "words"),
     [
@@ -112,6 +160,51 @@ def test_the_same_key_starts_once_for_the_same_caller(client):
     assert changed.status_code == 409
     uploaded = client.post(PATH, content=packed(BUNDLES / "healthy"), headers={"idempotency-key": "k1", **GZIP})
     assert uploaded.status_code == 409
+
+
+def test_the_same_key_with_another_configuration_is_a_conflict(client):
+    """The verdict by one configuration is none by another: the answer names what differs, and what to do."""
+    body = {"namespace": "shop", "name": "healthy", "config": {"window": "10m", "mode": "rules"}}
+    key = {"idempotency-key": "k3"}
+    first = client.post(PATH, json=body, headers=key).json()["id"]
+    for same in ({"mode": "rules", "window": 600}, {**body["config"], "colour": "red", "minConfidence": 70}):
+        again = client.post(PATH, json={**body, "config": same}, headers=key)
+        assert (again.status_code, again.json()["id"]) == (200, first)
+    for config, told in (
+        ({"window": "5m", "mode": "rules"}, "config.window"),
+        ({}, "config.mode"),
+        ({**body["config"], "requiredSources": ["diff"]}, "config.requiredSources"),
+    ):
+        other = client.post(PATH, json={**body, "config": config}, headers=key)
+        assert other.status_code == 409
+        assert f"with another {told}: repeat that request unchanged, or take another key" in other.json()["message"]
+
+
+def test_the_same_key_for_another_replay_is_a_conflict(client):
+    made, path = start(client, "new-errors"), f"{PATH}/{start(client, 'healthy')}/replay"
+    key = {"idempotency-key": "k4"}
+    given = [
+        {"config": {"mode": "rules"}},
+        {"config": {"mode": "rules"}},
+        {"config": {"mode": "advisory"}},
+        {"model": "x"},
+    ]
+    answers = [client.post(path, json=body, headers=key) for body in given]
+    assert [answer.status_code for answer in answers] == [201, 200, 409, 409]
+    assert "config.model, config.mode" in answers[3].json()["message"]
+    elsewhere = client.post(f"{PATH}/{made}/replay", json=given[0], headers=key)
+    assert "another name, evidence:" in elsewhere.json()["message"]
+
+
+def test_whose_a_taken_id_is_stays_unsaid(client, services):
+    """The plugin's door takes any id: whoever meets one of a namespace they may not see learns that it is taken."""
+    body = {"namespace": "shop", "name": "healthy", "config": {"mode": "rules"}}
+    made = client.post(PATH, json=body, headers={"idempotency-key": "k5", **bearer("shop")}).json()["id"]
+    kept = services.analyses.kept[made]
+    services.analyses.kept[made] = replace(kept, request=replace(kept.request, namespace="elsewhere", name="secret"))
+    answer = client.post(PATH, json=body, headers={"idempotency-key": "k5", **bearer("shop")})
+    assert answer.status_code == 409
+    assert "with another namespace:" in answer.json()["message"]
 
 
 def test_the_same_key_for_another_bundle_is_a_conflict(client):
@@ -272,6 +365,36 @@ def test_events_tell_of_progress_and_a_silence_is_broken(tmp_path):
             services.analyses.step(made)
             text += "".join(parts)
     assert [kind for kind, _ in events(text)] == ["progress", "verdict"]
+
+
+def test_events_end_with_the_token_that_asked_for_them(tmp_path):
+    """What is told after a token was taken back is told to nobody."""
+    services = make_services(tmp_path, eager=False)
+    with make_client(services) as client:
+        made = start(client)
+    with (
+        served(services) as address,
+        httpx2.stream("GET", f"{address}{PATH}/{made}/events", headers=bearer("run"), timeout=60) as answer,
+    ):
+        lines = answer.iter_lines()
+        assert next(lines) == "event: progress"
+        services.auth._grants = Grants
+        services.analyses.step(made)
+        assert "event: verdict" not in list(lines)
+
+
+def test_one_caller_holds_no_more_than_its_streams(tmp_path):
+    services = make_services(tmp_path, eager=False, streams=2, stream_s=20.0)
+    with make_client(services) as client:
+        made = start(client)
+    with served(services) as address, httpx2.Client(timeout=60) as client, ExitStack() as stack:
+        path = f"{address}{PATH}/{made}/events"
+        streams = [stack.enter_context(client.stream("GET", path, headers=bearer("read"))) for _ in range(2)]
+        told = [one.iter_lines() for one in streams]  # held, since a stream ends with whoever reads it
+        assert [next(one) for one in told] == ["event: progress"] * 2
+        assert client.get(path, headers=bearer("read")).status_code == 429
+        services.analyses.step(made)
+        assert client.get(path, headers=bearer("admin")).status_code == 200
 
 
 def test_events_end_when_their_time_is_up(tmp_path):

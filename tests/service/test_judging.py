@@ -33,7 +33,6 @@ def client(tmp_path, fake):
     database = str(tmp_path / "analyses.sqlite")
     memory = wiring.rollout_memory(Settings(), settings(database))
     with service(database, Live(), fake, recall=memory) as analyses:
-        memory.launch()
         services = replace(make_services(tmp_path), analyses=analyses, marks=memory.marks)
         with make_client(services) as found:
             yield found
@@ -80,6 +79,14 @@ def replay(client):
     return lambda of, **config: judged(client, client.post(f"/v1/analyses/{of['id']}/replay", json={"config": config}))
 
 
+def upload_unnamed(client, evidence, tmp_path, namespace="", who="run"):
+    headers = {"content-type": "application/gzip", **bearer(who)}
+    query = {"namespace": namespace} if namespace else {}
+    return judged(
+        client, client.post("/v1/analyses", params=query, content=bundle(evidence, tmp_path), headers=headers)
+    )
+
+
 def mark(client, result, item, **more):
     body = {"analysis": result["id"], "item": item, "why": "retried an hour later", **more}
     return client.post("/v1/marks", json=body)
@@ -90,7 +97,42 @@ def failing(rate=0.4, wording="could not charge card"):
     return canaries.evidence(metrics=canaries.metrics(rate), logs=canaries.logs(canaries.SERVED, failed))
 
 
+def test_what_is_kept_without_its_secrets_is_still_the_same_request(client):
+    """A repeated start is held against what the database keeps: redacted, and written as JSON."""
+    config = {
+        "githubUrl": "https://robot:hunter2secret@git.example/shop",
+        "extraPrompt": "password=hunter2secret, mail alice@shop.example",
+        "secondOpinions": ["", ""],
+        "thresholds": {"logs": {}},
+    }
+    body = {"namespace": "shop", "name": "checkout", "config": config}
+
+    def started(**changes):
+        changed = {**body, "config": {**config, **changes}}
+        return client.post("/v1/analyses", json=changed, headers={"idempotency-key": "one"})
+
+    first = judged(client, started())
+    assert started().json()["id"] == started(secondOpinions=2).json()["id"] == first["id"]
+    other = started(extraPrompt="password=hunter2secret, mail bob")
+    assert (other.status_code, "another config.extraPrompt:" in other.json()["message"]) == (409, True)
+
+
 # Memory
+
+
+def test_a_bundle_that_names_its_rollout_is_told_of_its_past(client, upload, tmp_path):
+    first = upload(failing(0.4))
+    second = upload_unnamed(client, failing(0.41), tmp_path)
+    assert [one["verdict"]["id"] for one in second["comparison"]["before"]] == [first["id"]]
+
+
+def test_a_bundle_gets_nobody_to_the_past_of_another_namespace(client, upload, tmp_path):
+    """It claims shop/checkout: who is bound to another namespace neither reads that rollout's past nor adds to it."""
+    first = upload(failing(0.4))
+    foreign = upload_unnamed(client, failing(0.41), tmp_path, "elsewhere", "foreign")
+    assert "before" not in foreign["comparison"]
+    last = upload(failing(0.42))
+    assert [one["verdict"]["id"] for one in last["comparison"]["before"]] == [first["id"]]
 
 
 def test_earlier_verdicts_are_told_to_rules_and_model(upload, fake):

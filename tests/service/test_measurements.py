@@ -139,8 +139,64 @@ def test_a_poll_reads_one_row(address, services):
 
 
 def test_the_same_id_for_another_rollout_is_a_conflict(measurer):
-    found = measurer.start(job("healthy", number=1), within=WITHIN)
-    assert found == Broken(reason="another measurement has this id")
+    found = measurer.start(job("healthy", number=1, mode="rules"), within=WITHIN)
+    told = "another measurement has this id, with another name: start it as it was, or under another id"
+    assert found == Broken(reason=told)
+
+
+LONG = {
+    "window": "10m",
+    "prometheus": {"address": "", "presets": ["auto"], "minimumRequests": 50},
+    "secondOpinions": 2,
+    "githubUrl": "https://robot:hunter2secret@git.example/shop",
+    "extraPrompt": "password=hunter2secret matters",
+    "thresholds": {"logs": {}, "metrics": {}},
+}
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        LONG,
+        dict(reversed(LONG.items())),
+        {**LONG, "prometheus": dict(reversed(LONG["prometheus"].items()))},
+        {**LONG, "colour": "red", "agentUrl": "http://elsewhere.example", "mode": None},
+        {**LONG, "window": 600, "mode": "auto", "onUnavailable": "inconclusive", "secondOpinions": ["", ""]},
+    ],
+    ids=["as it was", "order", "order within", "keys that are not kept", "defaults and other spellings"],
+)
+def test_the_same_configuration_is_never_another_one(measurer, services, again):
+    """A controller that restarts has its plugin start what runs: that must find the verdict, however it is written."""
+    before = measurer.start(job("healthy", number=20, **LONG), within=WITHIN)
+    assert isinstance(before, Outcome)
+    assert measurer.start(job("healthy", number=20, **again), within=WITHIN) == before
+    assert "hunter2secret" not in str(services.analyses.kept[f"{20:032x}"].request.config)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"window": "5m"}, "config.window"),
+        ({"mode": "rules"}, "config.mode"),
+        ({"prometheus": {"minimumRequests": 51}}, "config.prometheus"),
+        ({"extraPrompt": "be kind"}, "config.extraPrompt"),
+        ({"minConfidence": 71, "memory": 0}, "config.minConfidence, config.memory"),
+    ],
+)
+def test_the_same_id_with_another_configuration_is_a_conflict(measurer, changed, told):
+    """The verdict by one configuration is none by another; what differs is told by name, not by value."""
+    measurer.start(job("healthy", number=21, **LONG), within=WITHIN)
+    found = measurer.start(job("healthy", number=21, **{**LONG, **changed}), within=WITHIN)
+    assert isinstance(found, Broken)
+    assert found.reason.startswith(f"another measurement has this id, with another {told}:")
+    assert len(found.reason) <= 200, "the plugin shows no more"
+
+
+def test_the_same_id_for_another_canary_is_a_conflict(measurer):
+    measurer.start(job("healthy", number=22), within=WITHIN)
+    found = measurer.start(job("healthy", number=22)._replace(template_hash="6e9a"), within=WITHIN)
+    assert isinstance(found, Broken)
+    assert "with another hashes:" in found.reason
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import yaml
 
+from rollout_verdict.service.reuse import LOOKED_AT, STEPS
 from tests.conformance.test_conformance import build
 from tests.conftest import ROOT
 from tests.service.conftest import TOKENS, bearer, make_client, make_services, served
@@ -154,17 +155,50 @@ def test_a_failure_is_tried_again_after_a_minute(fresh):
     assert ask(client, "gone")["id"] != first
 
 
-def test_a_cancelled_analysis_is_not_told_again(fresh):
-    client, _ = fresh
-    first = ask(client, "running")["id"]
-    client.post(f"/v1/analyses/{first}/cancel")
-    assert ask(client, "running")["id"] != first
+def test_that_an_analysis_was_cancelled_is_told_for_a_minute(fresh):
+    """By a person, or since it ran past its deadline: Argo's controller must not start the same work for ever."""
+    client, services = fresh
+    first = ask(client, "running")
+    client.post(f"/v1/analyses/{first['id']}/cancel")
+    told = ask(client, "running")
+    assert (told["id"], told["verdict"], told["reason"]) == (first["id"], "error", "cancelled")
+    services.clock.pass_s(61)
+    assert ask(client, "running")["id"] != first["id"]
 
 
 def test_another_replica_finds_the_same_analysis(fresh):
     client, services = fresh
     with make_client(services) as other:
         assert ask(other)["id"] == ask(client)["id"]
+
+
+def test_what_another_replica_went_on_with_is_not_told_when_it_is_old(fresh):
+    client, services = fresh
+    first = ask(client)["id"]
+    with make_client(services) as other:
+        services.clock.pass_s(3_600)
+        second = ask(other)["id"]
+    services.clock.pass_s(36_000)
+    third = ask(client)["id"]
+    assert len({first, second, third}) == 3
+    assert ask(client)["id"] == third
+
+
+@pytest.mark.parametrize("before", [1, STEPS + 2])
+def test_a_fresh_process_tells_no_old_verdict_that_newer_ones_hide(fresh, before):
+    """What it knows nothing of, and no longer finds among the newest of the rollout, is under the id it works out."""
+    client, services = fresh
+    for _ in range(before):
+        ask(client)
+        services.clock.pass_s(1_000)
+    for number in range(LOOKED_AT):
+        ask(client, canaryHash=f"d{number}")
+    services.clock.pass_s(1_000)
+    told = list(services.analyses.kept)
+    with make_client(services) as other:
+        found = ask(other)["id"]
+        assert found not in told
+        assert ask(other)["id"] == found
 
 
 def test_a_verdict_that_others_put_under_the_same_id_is_nobodys(fresh):

@@ -163,7 +163,7 @@ def ask(client, token, method="GET", **options):
 
 def test_wrong_tokens_from_the_same_address_lock_no_service_account_out(client, reviewer):
     assert ask(client, JWT).status_code == 200
-    assert [ask(client, f"wrong{number}").status_code for number in range(4)] == [401, 401, 401, 429]
+    assert [ask(client, f"wrong{number}").status_code for number in range(3)] == [401, 401, 429]
     reviewer._monotonic.now = REMEMBERED_S + 1
     assert ask(client, JWT).status_code == 200
     assert ask(client, "not.seen.before").status_code == 429
@@ -195,6 +195,25 @@ def test_kubernetes_that_does_not_answer_is_no_door(tmp_path):
         assert ask(client, JWT).status_code == 503
         assert ask(client, "no-jwt-at-all").status_code == 401
     gone.close()
+
+
+def test_an_answer_that_does_not_come_counts_as_a_wrong_token(tmp_path):
+    """Else whoever makes tokens up could have Kubernetes asked as often as they like while it is in trouble."""
+    (tmp_path / "tokens.toml").write_text(FILE + ACCOUNTS)
+    gone = TokenReviewer("http://127.0.0.1:1", lambda: "own")
+    with make_client(make_services(tmp_path, reviewer=gone, failures_per_minute=2), "") as client:
+        assert [ask(client, f"made.up.{number}").status_code for number in range(3)] == [503, 503, 429]
+    gone.close()
+
+
+def test_the_form_asks_kubernetes_nothing(client, reviewer):
+    """The answer would hold up everybody, and a service account has no session anyway."""
+    statuses = [
+        client.post("/login", content=f"token={JWT}{number}", headers={"sec-fetch-site": "same-origin"}).status_code
+        for number in range(4)
+    ]
+    assert statuses == [401, 401, 401, 429]
+    assert not reviewer._known
 
 
 # In a cluster

@@ -2,12 +2,15 @@
 
 import asyncio
 import base64
+import html
+import re
+from urllib.parse import unquote, urlencode
 
 import pytest
 
 from rollout_verdict.service.app import create_app
 from rollout_verdict.service.auth import COOKIE
-from rollout_verdict.service.middleware import POLICY
+from rollout_verdict.service.middleware import POLICY, BodyLimit
 from rollout_verdict.service.tokens import digest_of
 from tests.service.conftest import TOKENS, bearer, make_client, make_services
 
@@ -24,7 +27,7 @@ def test_every_answer_carries_the_headers_that_keep_browsers_safe(client, path):
     assert headers["content-security-policy"] == POLICY
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 def test_what_is_not_there_is_told_as_everything_else(client):
@@ -84,7 +87,32 @@ def test_only_where_bundles_are_taken_may_a_body_be_as_large(tmp_path):
 
 def test_a_body_that_does_not_come_ends(tmp_path):
     """Over the application's own interface: a client that stalls is awkward to have otherwise."""
-    app = create_app(make_services(tmp_path, upload_timeout_s=0.02))
+    assert stalled(make_services(tmp_path, upload_timeout_s=0.02), "/v1/analyses:poll") == 408
+
+
+def test_who_finds_no_place_for_an_upload_is_told_to_come_back(tmp_path):
+    """Others hold all of them: waiting has an end, too, and begins before the body is read."""
+    assert stalled(make_services(tmp_path, uploads=0, upload_timeout_s=0.02), "/v1/analyses") == 503
+
+
+def test_the_time_for_a_body_begins_when_it_is_asked_for(tmp_path):
+    """Whoever waited for a place is not told that its own body came too late."""
+
+    async def slow(scope, receive, send):
+        await asyncio.sleep(0.2)
+        assert (await receive())["body"] == b"x"
+
+    async def receive():
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"x"}
+
+    limited = BodyLimit(slow, make_services(tmp_path, upload_timeout_s=0.1).settings)
+    asyncio.run(limited({"type": "http", "path": "/v1/analyses", "headers": []}, receive, None))
+
+
+def stalled(services, path):
+    """Send the head of a request and never its body; return the status."""
+    app = create_app(services)
     sent = []
 
     async def receive():
@@ -94,12 +122,15 @@ def test_a_body_that_does_not_come_ends(tmp_path):
         sent.append(message)
 
     scope = {
-        "type": "http", "method": "POST", "path": "/v1/analyses:poll", "raw_path": b"", "query_string": b"",
-        "headers": [(b"authorization", f"Bearer {TOKENS['run']}".encode())], "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 2), "scheme": "http", "root_path": "", "http_version": "1.1", "asgi": {"version": "3.0"},
+        "type": "http", "method": "POST", "path": path, "raw_path": b"", "query_string": b"",
+        "headers": [
+            (b"authorization", f"Bearer {TOKENS['run']}".encode()), (b"content-type", b"application/gzip"),
+        ],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2), "scheme": "http", "root_path": "",
+        "http_version": "1.1", "asgi": {"version": "3.0"},
     }  # fmt: skip
     asyncio.run(asyncio.wait_for(app(scope, receive, send), 30))
-    assert sent[0]["status"] == 408
+    return sent[0]["status"]
 
 
 def test_who_asks_too_often_waits(tmp_path):
@@ -165,7 +196,7 @@ def test_a_browser_logs_in_with_a_token(browser, services):
     answer = log_in(browser)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"].lower()
-    assert all(word in cookie for word in ("httponly", "samesite=strict", "secure", "path=/", "max-age=43200"))
+    assert all(word in cookie for word in ("httponly", "samesite=lax", "secure", "path=/", "max-age=43200"))
     assert TOKENS["run"] not in answer.headers["set-cookie"]
 
 
@@ -255,10 +286,45 @@ def test_logging_out_ends_the_session_in_the_browser(browser, services):
 def test_a_browser_that_is_not_logged_in_is_led_to_the_form(browser):
     page = {"accept": "text/html"}
     assert browser.get("/", headers=page).headers["location"] == "/analyses"
-    for path in ("/analyses", "/v1/analyses"):
+    for path, asked in (
+        ("/analyses", "%2Fanalyses"),
+        ("/history?namespace=shop&name=a%26b", "%2Fhistory%3Fnamespace%3Dshop%26name%3Da%2526b"),
+    ):
         answer = browser.get(path, headers=page)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={asked}")
+    assert browser.get(f"/history?name={'x' * 3000}", headers=page).headers["location"] == "/login"
     assert "<form" in browser.get("/login").text
+
+
+@pytest.mark.parametrize(
+    ("asked", "led"),
+    [
+        ("/history?namespace=shop&name=cart", "/history?namespace=shop&name=cart"),
+        ("/analyses/0f1e#l1", "/analyses/0f1e#l1"),
+        ("", "/"),
+        ("analyses", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("https://evil.example/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/a\r\nset-cookie: a=b", "/"),
+        ('/"><script>', '/"><script>'),
+    ],
+)
+def test_who_logs_in_is_led_to_the_page_asked_for_and_nowhere_else(browser, asked, led):
+    form = browser.get("/login", params={"next": asked}).text
+    (hidden,) = re.findall(r'name="next" value="([^"]*)"', form)
+    assert html.unescape(hidden) == led
+    body = urlencode({"token": TOKENS["run"], "next": asked})
+    answer = browser.post("/login", content=body, headers=SAME)
+    assert (answer.status_code, unquote(answer.headers["location"])) == (303, led)
+
+
+def test_a_slip_of_the_hand_does_not_lose_the_page_asked_for(browser):
+    body = urlencode({"token": "wrong-token", "next": "/analyses/0f1e"})
+    answer = browser.post("/login", content=body, headers=SAME)
+    assert (answer.status_code, 'value="/analyses/0f1e"' in answer.text) == (401, True)
 
 
 # What is written down
@@ -273,6 +339,15 @@ def test_who_did_what_is_written_down(client, caplog):
     lines = [(one.action, one.caller, one.namespace) for one in caplog.records if getattr(one, "audit", False)]
     assert lines == [(word, "argo", "shop") for word in ("started", "cancelled", "started", "replayed")]
     assert caplog.records[1].analysis == made
+
+
+def test_who_logged_in_is_written_down_by_token_and_by_link(browser, services, caplog):
+    caplog.set_level("INFO", "rollout_verdict.audit")
+    log_in(browser)
+    browser.get("/login", params={"code": services.auth.make_code(digest_of(TOKENS["admin"]))})
+    log_in(browser, "wrong-token")
+    lines = [(one.action, one.caller) for one in caplog.records if getattr(one, "audit", False)]
+    assert lines == [("logged in", "argo"), ("logged in", "owner")]
 
 
 def test_counters_know_no_path_and_no_name(client):

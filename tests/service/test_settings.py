@@ -23,7 +23,7 @@ def test_what_is_set_counts():
             "ROLLOUT_VERDICT_STATE_DIR": "/var/lib/verdict",
             "ROLLOUT_VERDICT_TOKENS": "/etc/tokens.toml",
             "ROLLOUT_VERDICT_SESSION_KEY_FILE": "/etc/key",
-            "ROLLOUT_VERDICT_URL": "https://verdict.example/x/",
+            "ROLLOUT_VERDICT_URL": "https://verdict.example/",
             "ROLLOUT_VERDICT_UPLOAD_MIB": "2",
             "ROLLOUT_VERDICT_READS_PER_MINUTE": "5",
             "ROLLOUT_VERDICT_STARTS_PER_MINUTE": "6",
@@ -31,7 +31,7 @@ def test_what_is_set_counts():
         }
     )
     assert (found.state_dir, found.token_file) == (Path("/var/lib/verdict"), Path("/etc/tokens.toml"))
-    assert (found.session_key_file, found.public_url) == (Path("/etc/key"), "https://verdict.example/x")
+    assert (found.session_key_file, found.public_url) == (Path("/etc/key"), "https://verdict.example")
     assert (found.upload_bytes, found.reads_per_minute, found.starts_per_minute) == (2 << 20, 5, 6)
     assert found.reuse_s == 300.0
 
@@ -43,6 +43,7 @@ def test_what_is_set_counts():
         ("URL", "ftp://verdict.example"),
         ("URL", "https://user:hunter2@verdict.example"),
         ("URL", "https://verdict.example?x=1"),
+        ("URL", "https://verdict.example/x"),
         ("URL", "https://verdict.example:x"),
         ("UPLOAD_MIB", "0"),
         ("UPLOAD_MIB", "-1"),

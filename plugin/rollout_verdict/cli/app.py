@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from rollout_verdict.cli.live import doctor, explain
-from rollout_verdict.cli.options import ModelOption, ModeName, ModeOption
+from rollout_verdict.cli.options import SERVICE, ModelOption, ModeName, ModeOption, ServiceOption, TokenFileOption
 
 app = typer.Typer(
     name="rollout-verdict",
@@ -197,18 +197,56 @@ def serve(
 @app.command()
 def mcp(
     *,
-    service: Annotated[
-        str, typer.Option(metavar="URL", envvar="ROLLOUT_VERDICT_SERVICE", help="Base address of the service.")
-    ] = "http://127.0.0.1:8080",
-    token_file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", envvar="ROLLOUT_VERDICT_TOKEN_FILE", help="File with a token, one line."),
-    ] = None,
+    service: ServiceOption = SERVICE,
+    token_file: TokenFileOption = None,
 ) -> None:
     """Let an assistant read verdicts: an MCP server on standard input and output, read-only."""
     from rollout_verdict.cli.mcp import run
 
     run(service, token_file)
+
+
+@app.command()
+def marks(
+    *,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", metavar="NS", help="Only of this namespace.")] = "",
+    name: Annotated[str, typer.Option(metavar="ROLLOUT", help="Only of this rollout.")] = "",
+    service: ServiceOption = SERVICE,
+    token_file: TokenFileOption = None,
+) -> None:
+    """List what is marked as known to be benign, newest first."""
+    from rollout_verdict.cli.marks import Service
+
+    sys.stdout.writelines(Service(url=service, token_file=token_file).listed(namespace, name))
+
+
+@app.command()
+def mark(
+    analysis: Annotated[str, typer.Argument(metavar="ANALYSIS", help="Id of an analysis that shows it.")],
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="The item there: a log message (l1) or a metric (m1).")],
+    *,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Why it is harmless.")],
+    expires: Annotated[str, typer.Option(metavar="TIME", help="When it counts again: 2027-01-01T00:00:00Z.")] = "",
+    service: ServiceOption = SERVICE,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Mark a log message or a metric as known to be benign: later verdicts on the rollout set it aside, and say so."""
+    from rollout_verdict.cli.marks import Service
+
+    sys.stdout.write(Service(url=service, token_file=token_file).add(analysis, item, why, expires))
+
+
+@app.command()
+def unmark(
+    mark: Annotated[str, typer.Argument(metavar="MARK", help="The mark's id.")],
+    *,
+    service: ServiceOption = SERVICE,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Take a mark back: what was marked counts again."""
+    from rollout_verdict.cli.marks import Service
+
+    Service(url=service, token_file=token_file).remove(mark)
 
 
 @app.command()

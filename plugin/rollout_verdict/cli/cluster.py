@@ -1,13 +1,15 @@
 """Questions to an API server that make no evidence: its version, what it serves, what we may do, names of objects."""
 
 import json
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rollout_verdict.adapters.kubernetes import connect
 from rollout_verdict.adapters.kubernetes.client import Api, Patience
@@ -22,14 +24,18 @@ from rollout_verdict.core.target import TargetKind
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
+    from kubernetes.client.rest import RESTResponse
+
+T = TypeVar("T")
 
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+GRACE_S = 0.5  # after its own deadlines, which say better what hangs, a question is left behind
 ANSWER_BYTES = 4 << 20  # the list of a large group's resources has some 100 KB
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Something that live evidence asks for, and what for. Without what is not ``needed`` there are verdicts, too."""
+    """Something that live evidence asks for, and what for. Without what is not ``needed`` Rollouts are judged, too."""
 
     verb: str
     resource: Resource
@@ -39,13 +45,13 @@ class Read:
 
 READS = (  # docs/rbac.yaml allows exactly this
     Read("get", KINDS[TargetKind.ROLLOUT], "who is stable and who is canary"),
-    Read("get", KINDS[TargetKind.ANALYSIS_RUN], "analyses named by their run"),
+    Read("get", KINDS[TargetKind.ANALYSIS_RUN], "analyses named by their run", needed=False),
     Read("get", KINDS[TargetKind.EXPERIMENT], "the sides of an experiment", needed=False),
     Read("get", KINDS[TargetKind.DEPLOYMENT], "plain Deployments", needed=False),
-    Read("list", REPLICA_SETS, "what changed between the versions"),
+    Read("list", REPLICA_SETS, "what changed between the versions; the sides of a Deployment", needed=False),
     Read("list", PODS, "the pods of both sides and how they fare"),
     Read("get", LOG, "what they log"),
-    Read("list", EVENTS, "why a pod does not start"),
+    Read("list", EVENTS, "why a pod does not start", needed=False),
     Read("list", POD_METRICS, "what the pods use", needed=False),
 )
 
@@ -102,20 +108,7 @@ class Server:
 
     def _ask(self, method: str, path: str, body: object) -> Said:
         try:
-            request = self._client.param_serialize(
-                method=method,
-                resource_path=path,
-                header_params={"Accept": "application/json", **({"Content-Type": "application/json"} if body else {})},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            response = self._client.call_api(*request, _request_timeout=(self._answer_s, self._answer_s))
-            raw = response.response.read1(ANSWER_BYTES) if response.status else b""
-            content = raw
-            while raw and len(content) < ANSWER_BYTES:
-                raw = response.response.read1(ANSWER_BYTES)
-                content += raw
-            response.response.close()
+            response, content = within(self._answer_s + GRACE_S, lambda: self._sent(method, path, body))
         except Exception as error:  # noqa: BLE001 -- exec plugins, token files, TLS and sockets fail in many ways
             raise unreached(error) from None
         try:
@@ -128,15 +121,49 @@ class Server:
             skew_s=_skew(response.headers.get("Date", "")),
         )
 
+    def _sent(self, method: str, path: str, body: object) -> tuple["RESTResponse", bytes]:
+        """Send a request; returns the answer and what was read of it."""
+        request = self._client.param_serialize(
+            method=method,
+            resource_path=path,
+            header_params={"Accept": "application/json", **({"Content-Type": "application/json"} if body else {})},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        response = self._client.call_api(*request, _request_timeout=(self._answer_s, self._answer_s))
+        content = b""
+        while len(content) < ANSWER_BYTES and (piece := response.response.read1(ANSWER_BYTES)):
+            content += piece
+        response.response.close()
+        return response, content
+
 
 @contextmanager
-def server(kubeconfig: str, context: str, answer_s: float) -> Iterator[Server]:
-    """Give the API server of a kubeconfig. Raises ConnectionSettingsError."""
-    client = connect(kubeconfig, context)
+def server(kubeconfig: str, context: str, answer_s: float, *, plugin_s: float | None = None) -> Iterator[Server]:
+    """Give the API server of a kubeconfig; times as for ``connect``. Raises ConnectionSettingsError."""
+    client = connect(kubeconfig, context, plugin_s=plugin_s)
     try:
         yield Server(client, answer_s)
     finally:
         client.rest_client.close()
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """Return what ``work`` gives. Raises TimeoutError when that takes longer, and what ``work`` raises.
+
+    What hangs is left behind on a thread that nobody waits for: the look-up of a name, a credential plugin and a server
+    that sends byte by byte know no deadline of ours.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:  # noqa: BLE001 -- handed over to whoever asks for the result
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="asking", daemon=True).start()
+    return answer.result(seconds)
 
 
 def _skew(date: str) -> float | None:

@@ -69,15 +69,19 @@ def _names(before: Sequence[str], kind: TargetKind) -> list[str]:
     """Ask the cluster, briefly."""
     from rollout_verdict.adapters.kubernetes import ConnectionSettingsError
     from rollout_verdict.adapters.kubernetes.trouble import ApiError
-    from rollout_verdict.cli.cluster import server
+    from rollout_verdict.cli.cluster import server, within
 
     kubeconfig, context = _value(before, ("--kubeconfig",)), _value(before, ("--context",))
     namespace = _value(before, NAMESPACE) or namespace_of(kubeconfig, context)
+
+    def asked() -> list[str]:
+        with server(kubeconfig, context, ANSWER_S, plugin_s=ANSWER_S) as cluster:
+            return sorted(cluster.names(kind, namespace))[:MOST]
+
     logging.disable()  # a warning would be written into the line that is being typed
     try:
-        with server(kubeconfig, context, ANSWER_S) as cluster:
-            return sorted(cluster.names(kind, namespace))[:MOST]
-    except (ApiError, ConnectionSettingsError):
+        return within(ANSWER_S, asked)
+    except (ApiError, ConnectionSettingsError, TimeoutError):
         return []
     finally:
         logging.disable(logging.NOTSET)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from rollout_verdict.core.ports import Cluster, Judge, Metrics
 
 INTERRUPTED = 130  # as a shell has it for a command that an interrupt ended
-OVER = ("promoted", "aborted", "over", "scaled to zero", "first revision")  # words of core.evidence.Progress.situation
+# Words of core.evidence.Progress.situation after which there is nothing more to come.
+OVER = ("promoted", "aborted", "over", "scaled to zero", "first revision", "superseded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +111,11 @@ def explained(
     """Write the report by ``write``; returns the verdict's exit code and what there is to say besides.
 
     With ``watch`` a text or Markdown report is written whenever the verdict changes, of the other forms only the last
-    one, so that there is one document. An interrupt ends the watch. Raises InputError, SettingsError, BundleError.
+    one, so that there is one document. An interrupt ends the watch, and so does an object that is there no more: the
+    last verdict stands. Raises InputError, SettingsError, BundleError.
     """
     last: Result | None = None
+    ended = ""
     shown: object = None
 
     def show(result: Result) -> None:
@@ -127,7 +130,13 @@ def explained(
     with explainer(question, policy, settings) as looks, suppress(*((KeyboardInterrupt,) if watch else ())):
         end = clock() + (watch.most_s if watch else 0.0)
         while True:
-            last = looks.result(policy, settings, progress)
+            try:
+                last = looks.result(policy, settings, progress)
+            except InputError as error:
+                if last is None:
+                    raise
+                ended = f"rollout-verdict: {visible(str(error))}; the last verdict stands\n"
+                break
             if watch is None or over(last) or clock() + watch.every_s > end:
                 break
             if output in ("text", "markdown"):
@@ -142,7 +151,7 @@ def explained(
     if save is not None:
         write_bundle(save, last)
     unasked = not settings.model_configured and policy.mode is not Mode.RULES
-    return EXIT_CODES[last.verdict.decision], NO_KEY if unasked else ""
+    return EXIT_CODES[last.verdict.decision], ended + (NO_KEY if unasked else "")
 
 
 def over(result: Result) -> bool:

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -21,6 +22,17 @@ def seconds(text: str | float) -> float:
     except ValueError:
         raise typer.BadParameter(f"{text!r}: expected {EXPECTED}") from None
 
+
+ServiceOption = Annotated[
+    str, typer.Option("--service", metavar="URL", envvar="ROLLOUT_VERDICT_SERVICE", help="Base address of the service.")
+]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file", metavar="FILE", envvar="ROLLOUT_VERDICT_TOKEN_FILE", help="File with a token, one line."
+    ),
+]
+SERVICE = "http://127.0.0.1:8080"  # where `serve` listens when it is not told otherwise
 
 NamespaceOption = Annotated[
     str, typer.Option("--namespace", "-n", metavar="NS", help="Namespace; the context's if not given.")

@@ -133,7 +133,7 @@ def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], 
         model = wiring.model_judge(settings)
         if model is not None:
             stack.callback(_close, model.close)
-        live = Live(wiring.live_cluster, wiring.live_metrics(settings), metrics)
+        live = Live(wiring.live_cluster, wiring.live_metrics(settings))
         stack.callback(live.close)
         traces = tracer(os.environ)
         if traces is not None:
@@ -142,11 +142,12 @@ def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], 
         try:
             memory = wiring.rollout_memory(settings, jobs)
             stack.callback(memory.close)
-            analyses = wiring.analyses(settings, jobs, live, model=model, recall=memory, on_end=ends)
+            analyses = wiring.analyses(
+                settings, jobs, live, model=model, recall=memory, on_end=ends, took=metrics.stage
+            )
             stack.callback(analyses.close)
             ends.analyses = analyses
             analyses.launch()
-            memory.launch()
         except (DatabaseError, UnavailableError) as error:
             raise InputError(str(error)) from error
         watch(metrics, analyses)

@@ -34,7 +34,7 @@ def prometheus(settings: Settings, address: str, answer_s: float) -> Check:
 async def _presets(settings: Settings, address: str, answer_s: float) -> Check:
     from rollout_verdict.adapters.prometheus.catalogue import presets
     from rollout_verdict.adapters.prometheus.client import Client
-    from rollout_verdict.adapters.prometheus.options import AddressError, permitted
+    from rollout_verdict.adapters.prometheus.options import AddressError, matching, permitted
     from rollout_verdict.adapters.prometheus.probe import Span, metrics_there
     from rollout_verdict.adapters.prometheus.trouble import TroubleError
 
@@ -43,7 +43,9 @@ async def _presets(settings: Settings, address: str, answer_s: float) -> Check:
     try:
         client = Client(server, permitted(server, ""), end=time.monotonic() + answer_s)
         try:
-            given = await metrics_there(client, Span(start=now - LOOKED_BACK_S, end=now))
+            given = await metrics_there(
+                client, Span(start=now - LOOKED_BACK_S, end=now), matching(settings.prometheus.matchers)
+            )
         finally:
             await client.close()
     except AddressError as error:

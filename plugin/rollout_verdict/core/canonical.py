@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import cache
 from hashlib import sha256
 from math import isfinite, isnan
 from typing import Any
@@ -54,12 +55,12 @@ def plain(value: Any, *, unbounded: bool = False) -> Any:  # noqa: C901, PLR0911
     """
     if isinstance(value, float):  # first what there is most of: samples
         return value if isfinite(value) else _unbounded(value, allowed=unbounded)
-    if isinstance(value, tuple | list):
+    if isinstance(value, (tuple, list)):
         return _items(value, unbounded=unbounded)
     if isinstance(value, Enum):
         return plain(value.value, unbounded=unbounded)
     if isinstance(value, str):
-        return value if value.isascii() else _text(value)
+        return _text(value)
     if value is None or isinstance(value, int):
         return value
     if is_dataclass(value) and not isinstance(value, type):
@@ -77,10 +78,16 @@ def plain(value: Any, *, unbounded: bool = False) -> Any:  # noqa: C901, PLR0911
 
 def _told(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the fields of a dataclass with their values, without later ones at their default."""
-    for field in fields(value):
-        held = getattr(value, field.name)
-        if not ("later" in field.metadata and held == field.default):
-            yield field.name, held
+    for name, later, default in _fields(type(value)):  # type: ignore[arg-type]  # a class is hashable
+        held = getattr(value, name)
+        if not (later and held == default):
+            yield name, held
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, bool, Any], ...]:
+    """Return name, lateness and default of each field of a dataclass: looked up once, asked for very often."""
+    return tuple((field.name, "later" in field.metadata, field.default) for field in fields(kind))
 
 
 def _dump(tree: Any) -> str:
@@ -110,6 +117,8 @@ def _members(pairs: Iterable[tuple[Any, Any]], *, unbounded: bool) -> dict[str, 
 
 
 def _text(value: str) -> str:
+    if value.isascii():
+        return value
     return "".join(REPLACEMENT if "\ud800" <= char <= "\udfff" else char for char in value)
 
 

@@ -130,12 +130,17 @@ class MetricSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricMeta:
-    """Unit ("seconds", "ratio", "percent", "count", "bytes", … as the source names it), direction and help."""
+    """Unit ("seconds", "ratio", "percent", "count", "bytes", … as the source names it), direction and help.
+
+    ``acquits`` is False for what can speak against a canary and not for it: what pods use and how they fare does not
+    tell whether they answer well.
+    """
 
     name: str
     unit: str
     direction: Direction
     help: str = ""
+    acquits: bool = field(default=True, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,12 @@ def _facts(
         )
 
 
+def none_ready(pods: Iterable[PodState]) -> bool:
+    """Tell whether not one of the pods that tell their readiness is ready; False when none tells it."""
+    told = [pod for pod in pods if "Ready" in dict(pod.conditions)]
+    return bool(told) and not any(_ready(pod) for pod in told)
+
+
 def _ready(pod: PodState) -> bool:
     return dict(pod.conditions).get("Ready", "").lower() == "true"
 
@@ -202,6 +208,7 @@ _VETOES = (
     _Trouble("start-error", Severity.VETO, _waiting(START_ERROR)),
     _Trouble("never-ready", Severity.VETO, _never_ready),
 )
+VETOES = frozenset(trouble.code for trouble in _VETOES)
 
 
 def _not_ready(pod: PodState, window: Window | None, policy: PodPolicy) -> str:

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from rollout_verdict.core.comparison import Before, Comparison, LogOutcome, MetricOutcome
 from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.pods import VETOES, none_ready
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.values import Decision, Finding, Opinion, Severity, Side, SourceKind
 
@@ -34,6 +35,9 @@ def judge(evidence: Evidence, comparison: Comparison, policy: Policy) -> Assessm
     findings = tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))
     shortfalls = tuple(_shortfalls(evidence, comparison, policy))
     decision, rationale = _decide(findings, shortfalls, evidence, comparison)
+    if decision is not Decision.ROLLBACK and (ailing := tuple(_ailing(evidence, comparison))):  # harm outweighs it
+        shortfalls += ailing
+        decision, rationale = _decide(findings, shortfalls, evidence, comparison)
     return Assessment(
         opinion=Opinion(
             judge=JUDGE,
@@ -149,6 +153,18 @@ def _shortfalls(evidence: Evidence, comparison: Comparison, policy: Policy) -> I
     listed, told = len(evidence.pods.canary), _pods_that_told(evidence)
     if told is not None and told < policy.min_pods_seen * listed:
         yield f"only {told} of {listed} canary pods left logs or metrics"
+
+
+def _ailing(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
+    """Yield why the canary's pods are in no state to be promoted, whatever logs and metrics say of them.
+
+    Trouble that stable shares is not the version's doing; but then there is no healthy side to be as good as.
+    """
+    for fact in comparison.pods.facts if comparison.pods else ():
+        if fact.code in VETOES and fact.side is Side.CANARY and fact.severity is Severity.INFO:
+            yield f"both sides fail alike: {fact.detail}"
+    if evidence.kubernetes and none_ready(evidence.kubernetes.pods.canary):
+        yield "no canary pod is ready"
 
 
 def _pods_that_told(evidence: Evidence) -> int | None:

@@ -84,6 +84,8 @@ class Sides:
 
     ``states`` are the pods of ``scope.pods``, in that order, without their events; ``namespace`` is where they are.
     ``gaps`` say what is in the way of a comparison; a side without pods is empty here and has its gap.
+    ``idle`` says that the rollout sends the canary no traffic, "" when it sends some or nothing tells: then only
+    requests that reached it in another way (a header, a mirror, a test) make it one to be judged.
     """
 
     scope: Scope
@@ -91,4 +93,5 @@ class Sides:
     namespace: str
     states: Pair[tuple[PodState, ...]]
     diff: TemplateDiff | None = None
+    idle: str = ""
     gaps: tuple[Gap, ...] = ()

@@ -1,15 +1,16 @@
 """An analysis as the service keeps it, and the seam between those who ask for analyses and those who run them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.target import Target
-from rollout_verdict.core.values import Decision
+from rollout_verdict.core.values import Decision, RolloutRef
 
 
 class Phase(StrEnum):
@@ -83,6 +84,14 @@ class Analysis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What an analysis has gathered: redacted evidence, and how often what was redacted in it."""
+
+    evidence: Evidence
+    redactions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """Which analyses to list, newest first. "" and None mean any; ``cursor`` is what the page before gave."""
 
@@ -103,8 +112,23 @@ class Page:
     cursor: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A stored bundle: its key, and the rollout that it says it is of, None when it names none.
+
+    Whoever made the bundle may have written any rollout into it.
+    """
+
+    key: str
+    rollout: RolloutRef | None
+
+
 class UnavailableError(Exception):
     """Analyses cannot be kept at present: the database does not answer. The text is safe to show."""
+
+
+# Hears of an end that this process brought about: the analysis's id, how it ended, and the result if it is done.
+OnEnd = Callable[[str, Phase, Result | None], None]
 
 
 class Analyses(Protocol):
@@ -115,6 +139,13 @@ class Analyses(Protocol):
 
     def start(self, request: Request) -> tuple[Analysis, bool]:
         """Start an analysis, or find the one with that id. The flag says whether it is new."""
+        ...
+
+    def as_kept(self, request: Request) -> Request:
+        """Return a request as it is kept: its configuration without secrets, nor keys that mean nothing here.
+
+        What is kept comes out unchanged.
+        """
         ...
 
     def get(self, analysis_id: str) -> Analysis | None:
@@ -137,6 +168,6 @@ class Analyses(Protocol):
         """Return evidence and result as a .tar.gz, None when the analysis is not done."""
         ...
 
-    def keep_upload(self, content: bytes) -> str:
-        """Store an uploaded bundle and return its key. Raises BundleError when it is none, or too large."""
+    def keep_upload(self, content: bytes) -> Upload:
+        """Store an uploaded bundle. Raises BundleError when it is none, or too large."""
         ...

@@ -11,12 +11,18 @@ class Limits:
 
     ``calls`` at the same time, ``calls_a_minute``, and what a namespace may use up in a day (UTC). What is under way
     counts towards a day only when it has ended, so a day's limit can be passed by as many answers as ``calls`` allows.
+    So do the requests of an answer beyond its first towards a minute: retries, and rounds for more evidence.
     """
 
     calls: int | None = 32  # at some 10 s an answer, about as many as the next limit lets through
     calls_a_minute: int | None = 140  # the vendor's first paid tier grants 150 requests a minute
     tokens_a_day: int | None = None  # whoever pays decides
     cost_a_day_usd: float | None = None
+
+    @property
+    def daily(self) -> bool:
+        """Whether a day has a limit at all."""
+        return self.tokens_a_day is not None or self.cost_a_day_usd is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

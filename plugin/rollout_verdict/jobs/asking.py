@@ -11,9 +11,6 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from random import random
 from threading import Lock
-from typing import Any
-
-from pydantic_core import to_json
 
 from rollout_verdict import engine
 from rollout_verdict.core.comparison import Comparison
@@ -36,18 +33,21 @@ _LOOKING = Lock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model to ask. ``fingerprint`` names models and prompt: the same one gives the same question the same words."""
+    """A model to ask. ``fingerprint`` names models and prompt: the same one gives the same question the same words.
+
+    ``dearest_usd`` says what an answer may have cost whose price is not known.
+    """
 
     judge: Judge
     fingerprint: str
+    dearest_usd: Callable[[Usage], float] = lambda usage: 0.0  # noqa: ARG005 -- whose answers all have a price
 
 
 @dataclass(slots=True, kw_only=True)
 class Asking:
     """The calls of one analysis. ``deadline`` is seconds since the epoch, as ``clock`` tells them.
 
-    ``made`` says of each call where its answer is, or why there was none: what the step returns. With ``made`` given,
-    no call is made; the same answers are taken again. ``fresh`` is False for whoever wants the model's word anew.
+    ``reuse`` is False for whoever wants the model's word anew. ``others`` are the analyses whose answers were taken.
     """
 
     analysis_id: str
@@ -58,78 +58,75 @@ class Asking:
     stopped: Callable[[], None]  # raises when the analysis has ended meanwhile
     deadline: float
     longest_s: float
+    dearest_usd: Callable[[Usage], float]
     redact: tuple[tuple[str, str], ...] = ()
     reuse: bool = True
     on_stage: Callable[[Stage], None] = lambda stage: None  # noqa: ARG005 -- nobody listens
+    took: Callable[[str, float], None] = lambda part, seconds: None  # noqa: ARG005 -- nobody counts
     clock: Callable[[], float] = time.time
-    made: list[dict[str, Any]] = field(default_factory=list)
-    replay: bool = False
     taken: int = 0
+    others: dict[str, None] = field(default_factory=dict)
 
     def ask(self, model: Model, case: engine.Case) -> Judgement | None:
         """Return what the model, or several, say to a case."""
-        asked = to_json((case.evidence, case.policy, model.fingerprint), inf_nan_mode="constants")
-        key = sha256(asked).hexdigest()
+        asked = f"{case.evidence_digest} {case.policy_digest} {model.fingerprint}"
+        key = sha256(asked.encode()).hexdigest()
         kind = _KeptFamily if isinstance(model.judge, Family) else _Kept
         return engine.ask(kind(judge_=model.judge, asking=self, key=key), case)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What there is to say of answers that came from elsewhere."""
-        found = [made["answer"].split("/")[0] for made in self.made if "answer" in made]
-        others = dict.fromkeys(one for one in found if one != self.analysis_id)
-        return tuple(f"the model's answer is that of analysis {one}, which had the same evidence" for one in others)
+        return tuple(
+            f"the model's answer is that of analysis {one}, which had the same evidence" for one in self.others
+        )
 
     def call(self, key: str, do: Callable[[], Judgement]) -> Judgement:
         """Return the next answer: the one that is kept, or that of a call."""
-        number = self.taken
+        own = f"{self.analysis_id}/{self.taken}"
+        question = f"{key}/{self.taken}" if self.reuse else ""
         self.taken += 1
-        if self.replay:
-            return self._again(number)
-        own = f"{self.analysis_id}/{number}"
-        made, judgement = self._call(own, f"{key}/{number}" if self.reuse else "", do)
-        self.made.append(made)
-        return judgement
-
-    def _again(self, number: int) -> Judgement:
-        made = self.made[number] if number < len(self.made) else {"reason": "it was not asked then", "hint": ""}
-        if "answer" not in made:
-            return Judgement(opinion=_gap(**made))
-        kept = lasting(lambda: self.store.answer(made["answer"]))
-        return self._paid(made["answer"], kept or Judgement(opinion=_gap("its answer is not kept any more")))
-
-    def _call(self, own: str, key: str, do: Callable[[], Judgement]) -> tuple[dict[str, Any], Judgement]:
-        if found := lasting(lambda: self.store.answered(own, key)):
-            kept = lasting(lambda: self.store.answer(found))
-            if kept is not None:
-                return {"answer": found}, self._paid(found, kept)
-        if refused := self._beyond_the_day():
-            return refused
+        if answer := self._without_a_call(own, question):
+            return answer
         self.on_stage(Stage(name="model", note="waiting for a turn"))
-        if not self._take_turn(own, key):
+        if not self._take_turn(own, question):
             self.stopped()
-            return _refused("not asked: there was no turn for it before the deadline", "")
-        if refused := self._beyond_the_day():  # those who were before it in the queue have spent, too
-            self._give_back(own)
-            return refused
+            return _refused("not asked: there was no turn for it before the deadline")
+        if answer := self._without_a_call(own, question):  # of those before it in the queue, who have spent, too
+            with suppress(*AWAY):
+                self.store.leave_turn(own)
+            return answer
         try:
             self.on_stage(Stage(name="model"))
+            began = time.monotonic()
             judgement = do()
+            self.took("model", time.monotonic() - began)
             self.stopped()  # what a stopped call says is no answer
             redactor = Redactor(custom=self.redact)
             kept = replace(judgement, opinion=redactor.tree(judgement.opinion), reply=redactor.text(judgement.reply))
-            lasting(lambda: self.store.keep_answer(own, kept, self.clock()))
+            unpriced = self.dearest_usd(judgement.usage)
+            lasting(lambda: self.store.keep_answer(own, kept, self.clock(), unpriced))
         except BaseException:
             self._give_back(own)
             raise
         self.on_stage(Stage(name="model", done=1, total=1, note=judgement.usage.model))
-        return {"answer": own}, kept
+        return kept
+
+    def _without_a_call(self, own: str, question: str) -> Judgement | None:
+        """Return the answer that is kept, or the refusal of a call beyond the day's limit."""
+        if found := lasting(lambda: self.store.answered(own, question)):
+            kept = lasting(lambda: self.store.answer(found))
+            if kept is not None:
+                return self._paid(found, kept)
+        return self._beyond_the_day()
 
     def _give_back(self, own: str) -> None:
         with suppress(*AWAY):  # nobody waits for this: the place is free in the end without it
             self.store.give_back(own, self.clock())
 
-    def _beyond_the_day(self) -> tuple[dict[str, Any], Judgement] | None:
+    def _beyond_the_day(self) -> Judgement | None:
+        if not self.limits.daily:
+            return None
         spent = lasting(lambda: self.store.spent(self.namespace, self.clock()))
         if beyond := spent.beyond(self.limits):
             return _refused(
@@ -140,8 +137,10 @@ class Asking:
 
     def _paid(self, found: str, judgement: Judgement) -> Judgement:
         """Return an answer with what it cost this analysis: nothing, if another one paid."""
-        if found.split("/", maxsplit=1)[0] == self.analysis_id:
+        payer = found.split("/", maxsplit=1)[0]
+        if payer == self.analysis_id:
             return judgement
+        self.others[payer] = None
         return replace(judgement, usage=Usage(model=judgement.usage.model, cost_usd=0.0))
 
     def _take_turn(self, own: str, key: str) -> bool:
@@ -190,9 +189,5 @@ class _KeptFamily(_Kept):
         return _Kept(judge_=others.named(model, within_s), asking=self.asking, key=f"{self.key}/{model}")
 
 
-def _refused(reason: str, hint: str) -> tuple[dict[str, Any], Judgement]:
-    return {"reason": reason, "hint": hint}, Judgement(opinion=_gap(reason, hint))
-
-
-def _gap(reason: str, hint: str = "") -> Gap:
-    return Gap(source=SourceKind.MODEL, what=MODEL, reason=reason, hint=hint)
+def _refused(reason: str, hint: str = "") -> Judgement:
+    return Judgement(opinion=Gap(source=SourceKind.MODEL, what=MODEL, reason=reason, hint=hint))

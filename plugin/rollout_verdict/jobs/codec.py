@@ -13,7 +13,7 @@ from rollout_verdict.core.evidence import Evidence
 from rollout_verdict.core.ports import Judgement
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.stage import Stage
-from rollout_verdict.jobs.analysis import Request, Summary
+from rollout_verdict.jobs.analysis import Gathered, Request, Summary
 
 T = TypeVar("T")
 
@@ -23,6 +23,7 @@ REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
 SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)
 STAGES: TypeAdapter[tuple[Stage, ...]] = TypeAdapter(tuple[Stage, ...])
 EVIDENCE: TypeAdapter[Evidence] = TypeAdapter(Evidence)
+GATHERED: TypeAdapter[Gathered] = TypeAdapter(Gathered)
 RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 JUDGEMENT: TypeAdapter[Judgement] = TypeAdapter(Judgement)
 

@@ -1,6 +1,7 @@
 """Where analyses are kept: a file of SQLite for one process, PostgreSQL for several."""
 
 import fcntl
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +16,8 @@ POSTGRES_CONNECTIONS = 10  # of each replica; three replicas stay far below the 
 POOL_WAIT_S = 30.0  # for a connection; analyses queue up here when the database is slow, which is no error
 CONNECT_S = 5
 IDLE_TRANSACTION_MS = 60_000  # a frozen process must not hold locks for longer
+_POSTGRES = re.compile(r"postgres(ql)?(\+\w+)?", re.ASCII | re.IGNORECASE)  # whichever driver is named, ours is used
+_ADDRESS = re.compile(rf"{_POSTGRES.pattern}:|[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)
 
 
 class DatabaseError(Exception):
@@ -23,7 +26,7 @@ class DatabaseError(Exception):
 
 def is_sqlite(url: str) -> bool:
     """Whether the setting names a file rather than a server."""
-    return not url.startswith(("postgresql:", "postgres:"))
+    return url.startswith("sqlite:///") or not _ADDRESS.match(url)
 
 
 def open_engines(url: str) -> tuple[sa.Engine, sa.Engine]:
@@ -41,14 +44,16 @@ def open_engines(url: str) -> tuple[sa.Engine, sa.Engine]:
                 f"{path}: {error.strerror}; set ROLLOUT_VERDICT_DATABASE to a file it can keep"
             ) from error
         return _sqlite(path, SQLITE_WRITERS), _sqlite(path, READERS)
-    try:
-        parsed = sa.make_url(url.replace("postgres:", "postgresql:", 1) if url.startswith("postgres:") else url)
-    except (sa.exc.ArgumentError, ValueError):  # a port that is none may be half of a password
-        raise DatabaseError(
-            "ROLLOUT_VERDICT_DATABASE: expected a path or postgresql://USER:PASSWORD@HOST/NAME"
-        ) from None
-    server = parsed.set(drivername="postgresql+psycopg")
+    server = _server(url)
     return _postgres(server, POSTGRES_CONNECTIONS), _postgres(server, READERS)
+
+
+def _server(url: str) -> sa.URL:
+    scheme, _, rest = url.partition(":")
+    with suppress(sa.exc.ArgumentError, ValueError):  # a port that is none may be half of a password: it is not quoted
+        if _POSTGRES.fullmatch(scheme):
+            return sa.make_url(f"postgresql+psycopg:{rest}")
+    raise DatabaseError("ROLLOUT_VERDICT_DATABASE: expected a path or postgresql://USER:PASSWORD@HOST/NAME")
 
 
 def storable(*texts: str) -> bool:

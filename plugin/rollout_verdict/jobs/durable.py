@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from dbos import DBOS, DBOSClient
 
 from rollout_verdict.adapters.bundle import BundleError, Limits, packed_bundle, read_bundle
@@ -24,7 +24,7 @@ from rollout_verdict.core.canonical import digest
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.result import Result
 from rollout_verdict.jobs import codec
-from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, UnavailableError
+from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, UnavailableError, Upload
 from rollout_verdict.jobs.database import is_sqlite, lock_file, open_engines
 from rollout_verdict.jobs.outage import AWAY
 from rollout_verdict.jobs.running import Running, Undo
@@ -37,10 +37,12 @@ _LOG = logging.getLogger(__name__)
 
 NAME = "rollout-verdict"
 WORKFLOW, QUEUE = "analysis", "analyses"
-# Of the order of steps in an analysis. Work that an earlier release began is gone on with by one of the same number.
-STEPS = "1"
+# Of how an analysis is gone on with. Work that an earlier release began is gone on with by one of the same number.
+STEPS = "2"
 MIB = 1 << 20
-UPLOAD = Limits(archive_bytes=1024 * MIB, log_bytes=1024 * MIB)  # unpacked; reduced while it streams
+UNNAMED = "bundle"  # the file that an upload is read from; a bundle that names no rollout takes its name from it
+# Unpacked, and reduced while it streams: 1 GiB of logs takes a core most of the minute that they have.
+UPLOAD = Limits(archive_bytes=1024 * MIB, log_bytes=1024 * MIB, logs_bytes=1024 * MIB, logs_s=60.0)
 
 
 class DurableAnalyses:
@@ -62,7 +64,7 @@ class DurableAnalyses:
         self._opened.callback(self._engine.dispose)
         self._opened.callback(self._reader.dispose)
         self._store = Store(self._engine, self._reader)
-        self._running = Running(self._save)
+        self._running = Running()
         self._work = Work(self._store, self._running, parts, settings, clock)
         self._watch = Watch(
             settings.replica,
@@ -72,6 +74,7 @@ class DurableAnalyses:
             beat_s=settings.beat_s,
             take_over=_take_over,
             forget=DBOS.delete_workflows,
+            on_end=parts.on_end,
             clock=clock,
         )
 
@@ -128,24 +131,29 @@ class DurableAnalyses:
     def start(self, request: Request) -> tuple[Analysis, bool]:
         """Start an analysis, or find the one with that id. The flag says whether it is new."""
         now = self._clock()
-        kept = replace(request, config=_kept(request.config, self._parts.redact))
-        with _available():
-            with self._store.adding(kept, now, _deadline_s(kept.config)) as (connection, new):
-                if new:
-                    self._client.enqueue_in_transaction(
-                        connection,
-                        {
-                            "workflow_name": WORKFLOW,
-                            "queue_name": QUEUE,
-                            "workflow_id": request.id,
-                            "app_version": STEPS,
-                        },
-                        request.id,
-                    )
-            found = self.get(request.id)
+        kept = self.as_kept(request)
+        with _available(), self._store.adding(kept, now, _deadline_s(kept.config)) as (connection, new):
+            if new:
+                self._client.enqueue_in_transaction(
+                    connection,
+                    {
+                        "workflow_name": WORKFLOW,
+                        "queue_name": QUEUE,
+                        "workflow_id": request.id,
+                        "app_version": STEPS,
+                    },
+                    request.id,
+                )
+        if new:
+            return Analysis(request=kept, phase=Phase.QUEUED, created=datetime.fromtimestamp(now, UTC)), True
+        found = self.get(request.id)
         if found is None:
             raise UnavailableError("the analysis was deleted while it was started")
-        return found, new
+        return found, False
+
+    def as_kept(self, request: Request) -> Request:
+        """Return a request as it is kept: its configuration without secrets, nor keys that mean nothing here."""
+        return replace(request, config=kept_config(request.config, self._parts.redact))
 
     def get(self, analysis_id: str) -> Analysis | None:
         """Return an analysis, None when it is not known (any more)."""
@@ -163,7 +171,9 @@ class DurableAnalyses:
     def cancel(self, analysis_id: str) -> Analysis | None:
         """Cancel an analysis that is not over, and its model call with it; None when it is not known."""
         with _available():
-            self._store.end(analysis_id, Phase.CANCELLED, self._clock(), message="it was cancelled")
+            ended = self._store.end(analysis_id, Phase.CANCELLED, self._clock(), message="it was cancelled")
+        if ended:
+            self._parts.on_end(analysis_id, Phase.CANCELLED, None)
         self._running.stop(analysis_id)
         return self.get(analysis_id)
 
@@ -177,10 +187,10 @@ class DurableAnalyses:
         result = self.result(analysis_id)
         return None if result is None else packed_bundle(result)
 
-    def keep_upload(self, content: bytes) -> str:
-        """Store an uploaded bundle and return its key. Raises BundleError when it is none, or too large."""
+    def keep_upload(self, content: bytes) -> Upload:
+        """Store an uploaded bundle. Raises BundleError when it is none, or too large."""
         with tempfile.TemporaryDirectory(prefix="rollout-verdict-") as folder:
-            path = Path(folder) / "bundle.tar.gz"
+            path = Path(folder) / f"{UNNAMED}.tar.gz"
             path.write_bytes(content)
             try:
                 evidence = read_bundle(path, UPLOAD)
@@ -195,7 +205,8 @@ class DurableAnalyses:
         key = digest(evidence)
         with _available():
             self._store.keep(key, "upload", packed, self._clock())
-        return key
+        rollout = evidence.rollout
+        return Upload(key=key, rollout=rollout if rollout.name != UNNAMED else None)
 
     def listen(self, analysis_id: str, callback: Callable[[], None]) -> Undo:
         """Have ``callback`` called, from any thread, when ``get`` may tell something new; return how to take it back.
@@ -216,12 +227,6 @@ class DurableAnalyses:
         """Return how many analyses wait and run, over all replicas."""
         with _available():
             return self._store.counts()
-
-    def _save(self, analysis_id: str, stages: tuple[Any, ...]) -> None:
-        try:
-            self._store.progress(analysis_id, stages)
-        except sa.exc.SQLAlchemyError:
-            _LOG.debug("progress of %s was not kept", analysis_id)  # the next one will be
 
 
 def _step(name: str, do: Callable[[], Any]) -> Any:
@@ -250,7 +255,7 @@ def _deadline_s(config: Mapping[str, Any]) -> float:
         return Configuration().deadline
 
 
-def _kept(config: Mapping[str, Any], custom: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+def kept_config(config: Mapping[str, Any], custom: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """Return what is kept of a configuration: keys that mean something here, and no secret in those that hold text."""
     redactor = Redactor(custom=custom)
     kept = {key: value for key, value in config.items() if key in KEYS and key not in PLUGIN_ONLY}

@@ -14,27 +14,14 @@ from rollout_verdict.core.memory import Mark, Marked, MarkKind
 from rollout_verdict.jobs.analysis import UnavailableError
 from rollout_verdict.jobs.database import storable
 from rollout_verdict.jobs.outage import AWAY
+from rollout_verdict.jobs.tables import MARKS
 
 MOST = 200  # of a rollout; whoever needs more should mend what is logged
 WHY_LENGTH = 500  # characters
 TEXT_LENGTH = 4096  # of a template: what a sample may have
 
-_META = sa.MetaData()
-MARKS = sa.Table(
-    "verdict_marks",
-    _META,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("namespace", sa.Text, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("key", sa.Text, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("made", sa.Double, nullable=False),
-    sa.Column("why", sa.Text, nullable=False),
-    sa.Column("expires", sa.Double),
-    sa.Index("verdict_marks_of_rollout", "namespace", "name"),
-)
+_NEWEST = sa.select(MARKS).order_by(MARKS.c.made.desc(), MARKS.c.id)
+_OF_ROLLOUT = _NEWEST.where(MARKS.c.namespace == sa.bindparam("namespace"), MARKS.c.name == sa.bindparam("name"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +60,11 @@ class Marks(Protocol):
 
 
 class StoredMarks:
-    """Marks in the database of the analyses. ``clock`` is seconds since the epoch."""
+    """Marks in the database of the analyses, which makes their table. ``clock`` is seconds since the epoch."""
 
     def __init__(self, engine: sa.Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
-
-    def create(self) -> None:
-        """Make the table where it is missing."""
-        with _available():
-            _META.create_all(self._engine)
 
     def add(
         self, namespace: str, name: str, about: Marked, *, who: str, why: str, expires: datetime | None = None
@@ -107,20 +89,23 @@ class StoredMarks:
 
     def find(self, namespaces: Sequence[str] | None, name: str = "") -> tuple[RolloutMark, ...]:
         """Return the marks of rollouts, newest first; those of all namespaces for None, of all names for ""."""
-        with _available():
-            return self.read(namespaces, name)
-
-    def read(self, namespaces: Sequence[str] | None, name: str = "") -> tuple[RolloutMark, ...]:
-        """Return what ``find`` does; raises what the database raises, for those who have patience."""
         if not storable(name, *(namespaces or ())):
             return ()
-        select = sa.select(MARKS).order_by(MARKS.c.made.desc(), MARKS.c.id)
+        select = _NEWEST
         if namespaces is not None:
             select = select.where(MARKS.c.namespace.in_(namespaces))
         if name:
             select = select.where(MARKS.c.name == name)
-        with self._engine.connect() as connection:
+        with _available(), self._engine.connect() as connection:
             return tuple(_mark(row) for row in connection.execute(select))
+
+    def of(self, namespace: str, name: str) -> tuple[Mark, ...]:
+        """Return the marks of a rollout, newest first; raises what the database raises, for those who have patience."""
+        if not storable(namespace, name):
+            return ()
+        with self._engine.connect() as connection:
+            rows = connection.execute(_OF_ROLLOUT, {"namespace": namespace, "name": name})
+            return tuple(_mark(row).mark for row in rows)
 
     def get(self, mark_id: str) -> RolloutMark | None:
         """Return a mark, None when there is none of that id."""

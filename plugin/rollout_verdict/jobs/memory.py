@@ -27,7 +27,7 @@ class RolloutMemory:
     """Adds memory to evidence (``jobs.work.Recall``), and holds the marks. Safe to use from many threads.
 
     A rollout is known by the namespace and name of the request, which its caller was allowed: evidence may claim any.
-    To be launched when the analyses' tables are there, and closed. ``clock`` is seconds since the epoch.
+    To be used when the analyses have made their tables, and closed. ``clock`` is seconds since the epoch.
     """
 
     def __init__(
@@ -43,10 +43,6 @@ class RolloutMemory:
         self._kept: OrderedDict[str, Earlier] = OrderedDict()
         self.marks = StoredMarks(self._engine, clock)
 
-    def launch(self) -> None:
-        """Make the table of marks where it is missing."""
-        self.marks.create()
-
     def close(self) -> None:
         """Close connections."""
         self._engine.dispose()
@@ -55,8 +51,8 @@ class RolloutMemory:
         """Return the evidence with what is remembered now; a replay keeps the verdicts of its original."""
         if not request.name:
             return replace(evidence, memory=None)  # of which rollout is not known
-        found = lasting(lambda: self.marks.read((request.namespace,), request.name))
-        marks = counting((one.mark for one in found), datetime.fromtimestamp(self._clock(), UTC))
+        found = lasting(lambda: self.marks.of(request.namespace, request.name))
+        marks = counting(found, datetime.fromtimestamp(self._clock(), UTC))
         if request.replay_of:
             before = evidence.memory.earlier if evidence.memory else ()
         else:

@@ -1,13 +1,10 @@
 """The analyses that this process is at work on: how far each is, who listens, and how to stop one."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rollout_verdict.core.stage import Stage
-
-SAVE_EVERY_S = 1.0  # progress reaches the database no more often: it is for people, and a write costs like any other
 
 Undo = Callable[[], None]
 
@@ -53,20 +50,13 @@ class Stop:
 
 
 class Running:
-    """What this process runs. Safe to use from many threads.
+    """What this process runs. Safe to use from many threads."""
 
-    ``save`` keeps stages for other replicas; ``clock`` is monotonic seconds.
-    """
-
-    def __init__(
-        self, save: Callable[[str, tuple[Stage, ...]], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._save = save
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stops: dict[str, Stop] = {}
         self._stages: dict[str, dict[str, Stage]] = {}
-        self._saved: dict[str, float] = {}
+        self._moved: set[str] = set()
         self._listeners: dict[str, list[Callable[[], None]]] = {}
 
     @contextmanager
@@ -76,13 +66,13 @@ class Running:
         with self._lock:
             self._stops[analysis_id] = stop
             self._stages[analysis_id] = {}
-            self._saved[analysis_id] = self._clock()
         try:
             yield stop
         finally:
             with self._lock:
                 if self._stops.get(analysis_id) is stop:
-                    del self._stops[analysis_id], self._stages[analysis_id], self._saved[analysis_id]
+                    del self._stops[analysis_id], self._stages[analysis_id]
+                    self._moved.discard(analysis_id)
             self.tell(analysis_id)
 
     def ids(self) -> tuple[str, ...]:
@@ -105,19 +95,19 @@ class Running:
             if stages is None:
                 return
             stages[stage.name] = stage
-            now = self._clock()
-            due = now - self._saved[analysis_id] >= SAVE_EVERY_S
-            if due:
-                self._saved[analysis_id] = now
-            reached = tuple(stages.values())
-        if due:
-            self._save(analysis_id, reached)
+            self._moved.add(analysis_id)
         self.tell(analysis_id)
 
     def stages(self, analysis_id: str) -> tuple[Stage, ...]:
         """Return how far an analysis is, () when it does not run here."""
         with self._lock:
             return tuple(self._stages.get(analysis_id, {}).values())
+
+    def moved(self) -> dict[str, tuple[Stage, ...]]:
+        """Return how far those are that made progress since this was last asked."""
+        with self._lock:
+            moved, self._moved = self._moved, set()
+            return {analysis_id: tuple(self._stages[analysis_id].values()) for analysis_id in moved}
 
     def listen(self, analysis_id: str, callback: Callable[[], None]) -> Undo:
         """Have ``callback`` called, from any thread and for no long work, when there may be something new."""

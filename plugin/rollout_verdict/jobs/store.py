@@ -1,9 +1,4 @@
-"""The tables of the service and what is asked of them: the same SQL for SQLite and PostgreSQL.
-
-    analyses    one row an analysis: the request, its phase, its verdict in the columns of a list
-    documents   evidence while an analysis runs, its whole result when it is done, uploaded bundles; compressed
-    answers     one row for each call of a model: a place among those who ask, then the answer that was paid for
-    replicas    the pulse of each process
+"""What is asked of the tables of the service.
 
 Times are seconds since the epoch by the clock of the process that writes; nothing is decided by comparing two clocks
 but deadlines of minutes and retention of days.
@@ -11,7 +6,7 @@ but deadlines of minutes and retention of days.
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,87 +22,42 @@ from rollout_verdict.core.result import Result
 from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.values import Opinion
 from rollout_verdict.jobs import codec
-from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request, Summary
+from rollout_verdict.jobs.analysis import Analysis, Gathered, Page, Phase, Query, Request, Summary
 from rollout_verdict.jobs.answers import Limits, Spent, tokens_of
 from rollout_verdict.jobs.database import DatabaseError, storable
+from rollout_verdict.jobs.statements import (
+    ANALYSIS,
+    ANSWER,
+    ANSWERED,
+    BEGIN,
+    DOCUMENT,
+    DROP_DOCUMENT,
+    END,
+    KEEP_ANSWER,
+    PROGRESS,
+    Inserts,
+)
+from rollout_verdict.jobs.tables import ANALYSES, ANSWERS, DOCUMENTS, META, OPEN, REPLICAS, SCHEMA, UPLOADS, VERSION
 
 T = TypeVar("T")
 
-VERSION = 1  # of the tables
 DAY_S = 86_400
 MINUTE_S = 60.0
+UNUSED_S = 600.0  # so long after it was kept, an upload without an analysis will have none
 LOCK = 0x726F6C6C  # "roll": of PostgreSQL's advisory locks, for what must be counted and changed in one
-
-_META = sa.MetaData()
-_Text, _Time = sa.Text, sa.Double
-
-SCHEMA = sa.Table("verdict_schema", _META, sa.Column("version", sa.Integer, primary_key=True))
-ANALYSES = sa.Table(
-    "verdict_analyses",
-    _META,
-    sa.Column("id", _Text, primary_key=True),
-    sa.Column("namespace", _Text, nullable=False),
-    sa.Column("name", _Text, nullable=False),
-    sa.Column("origin", _Text, nullable=False),
-    sa.Column("phase", _Text, nullable=False),
-    sa.Column("decision", _Text, nullable=False, default=""),
-    sa.Column("created", _Time, nullable=False),
-    sa.Column("started", _Time),
-    sa.Column("finished", _Time),
-    sa.Column("deadline", _Time, nullable=False),
-    sa.Column("request", _Text, nullable=False),
-    sa.Column("stages", _Text, nullable=False, default="[]"),
-    sa.Column("message", _Text, nullable=False, default=""),
-    sa.Column("summary", _Text, nullable=False, default=""),
-    sa.Index("verdict_analyses_newest", "created", "id"),
-    sa.Index("verdict_analyses_of_rollout", "namespace", "name", "created"),
-    sa.Index("verdict_analyses_ended", "phase", "finished"),
-    sa.Index("verdict_analyses_due", "phase", "deadline"),
-)
-DOCUMENTS = sa.Table(
-    "verdict_documents",
-    _META,
-    sa.Column("id", _Text, primary_key=True),  # of the analysis, or the key of an upload
-    sa.Column("kind", _Text, primary_key=True),  # evidence, result, upload
-    sa.Column("created", _Time, nullable=False),
-    sa.Column("content", sa.LargeBinary, nullable=False),
-    sa.Index("verdict_documents_age", "kind", "created"),
-)
-ANSWERS = sa.Table(
-    "verdict_answers",
-    _META,
-    sa.Column("id", _Text, primary_key=True),  # of the analysis, and the number of the call in it: "ID/0"
-    sa.Column("analysis", _Text, nullable=False),
-    sa.Column("key", _Text, nullable=False),  # same key, same question
-    sa.Column("namespace", _Text, nullable=False),
-    sa.Column("asked", _Time, nullable=False),
-    sa.Column("until", _Time, nullable=False),  # when a call that never ended no longer holds its place
-    sa.Column("answered", _Time),
-    sa.Column("usable", sa.Boolean, nullable=False, default=False),
-    sa.Column("tokens", sa.BigInteger, nullable=False, default=0),
-    sa.Column("cost_usd", sa.Double, nullable=False, default=0.0),
-    sa.Column("content", sa.LargeBinary),
-    sa.Index("verdict_answers_key", "key"),
-    sa.Index("verdict_answers_of_analysis", "analysis"),
-    sa.Index("verdict_answers_asked", "asked"),
-    sa.Index("verdict_answers_of_namespace", "namespace", "answered"),
-)
-REPLICAS = sa.Table(
-    "verdict_replicas",
-    _META,
-    sa.Column("id", _Text, primary_key=True),
-    sa.Column("beats", sa.BigInteger, nullable=False),
-)
-OPEN = (Phase.QUEUED.value, Phase.RUNNING.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """An analysis as whoever does it needs it; ``deadline`` is seconds since the epoch."""
+    """An analysis as whoever does it needs it; ``deadline`` is seconds since the epoch.
+
+    ``again`` says that it was begun before, here or by a process that died.
+    """
 
     request: Request
     phase: Phase
     deadline: float
+    again: bool
 
 
 class Store:
@@ -119,12 +69,13 @@ class Store:
         self._insert: Callable[[sa.Table], Any] = (
             sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
         )
+        self._inserts = Inserts(engine.dialect.name)
 
     def create(self) -> None:
         """Make the tables where they are missing. Raises DatabaseError for tables of a later version."""
         with self._engine.begin() as connection:
             self._one_at_a_time(connection)
-            _META.create_all(connection)
+            META.create_all(connection)
             connection.execute(self._insert(SCHEMA).values(version=VERSION).on_conflict_do_nothing())
             found = connection.execute(sa.select(sa.func.max(SCHEMA.c.version))).scalar_one()
         if found > VERSION:
@@ -146,25 +97,23 @@ class Store:
             "request": codec.text_of(request),
         }
         with self._engine.begin() as connection:
-            insert = self._insert(ANALYSES).values(row).on_conflict_do_nothing().returning(ANALYSES.c.id)
-            yield connection, connection.execute(insert).first() is not None
+            new = connection.execute(self._inserts.analysis, row).first() is not None
+            if new and request.upload:
+                connection.execute(sa.insert(UPLOADS), {"analysis": request.id, "key": request.upload})
+            yield connection, new
 
     def begin(self, analysis_id: str, now: float) -> Begun | None:
         """Mark an analysis as running unless it has ended; None when it is not known."""
-        change = (
-            sa.update(ANALYSES)
-            .where(ANALYSES.c.id == analysis_id)
-            .values(
-                phase=sa.case((ANALYSES.c.phase == Phase.QUEUED.value, Phase.RUNNING.value), else_=ANALYSES.c.phase),
-                started=sa.func.coalesce(ANALYSES.c.started, now),
-            )
-            .returning(ANALYSES.c.request, ANALYSES.c.phase, ANALYSES.c.deadline)
-        )
         with self._engine.begin() as connection:
-            row = connection.execute(change).first()
+            row = connection.execute(BEGIN, {"of": analysis_id, "now": now}).first()
         if row is None:
             return None
-        return Begun(request=codec.value_of(codec.REQUEST, row.request), phase=Phase(row.phase), deadline=row.deadline)
+        return Begun(
+            request=codec.value_of(codec.REQUEST, row.request),
+            phase=Phase(row.phase),
+            deadline=row.deadline,
+            again=row.started != now,
+        )
 
     def end(
         self,
@@ -178,43 +127,36 @@ class Store:
         result: bytes | None = None,
     ) -> bool:
         """End an analysis unless it has ended already; an end is final. Return whether this was it."""
-        change = (
-            sa.update(ANALYSES)
-            .where(ANALYSES.c.id == analysis_id, ANALYSES.c.phase.in_(OPEN))
-            .values(
-                phase=phase.value,
-                finished=now,
-                message=message,
-                summary=codec.text_of(summary) if summary else "",
-                decision=summary.decision.value if summary else "",
-                **({"stages": codec.text_of(stages)} if stages else {}),
-            )
-        )
+        change = {
+            "of": analysis_id,
+            "phase": phase.value,
+            "finished": now,
+            "message": message,
+            "summary": codec.text_of(summary) if summary else "",
+            "decision": summary.decision.value if summary else "",
+            **({"stages": codec.text_of(stages)} if stages else {}),
+        }
         with self._engine.begin() as connection:
-            ended = bool(connection.execute(change).rowcount)
+            ended = bool(connection.execute(END, change).rowcount)
             if ended:
                 if result is not None:
                     self._keep(connection, analysis_id, "result", result, now)
-                connection.execute(
-                    sa.delete(DOCUMENTS).where(DOCUMENTS.c.id == analysis_id, DOCUMENTS.c.kind == "evidence")
-                )
+                connection.execute(DROP_DOCUMENT, {"of": analysis_id, "which": "evidence"})
         return ended
 
-    def progress(self, analysis_id: str, stages: Sequence[Stage]) -> None:
-        """Keep how far an analysis is, for other replicas to tell."""
-        with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(ANALYSES)
-                .where(ANALYSES.c.id == analysis_id, ANALYSES.c.phase == Phase.RUNNING.value)
-                .values(stages=codec.text_of(stages))
-            )
+    def progress(self, reached: Mapping[str, Sequence[Stage]]) -> None:
+        """Keep how far analyses are, for other replicas to tell."""
+        rows = [{"of": analysis_id, "stages": codec.text_of(stages)} for analysis_id, stages in sorted(reached.items())]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(PROGRESS, rows)
 
     def get(self, analysis_id: str) -> Analysis | None:
         """Return an analysis."""
         if not storable(analysis_id):
             return None
         with self._reader.connect() as connection:
-            row = connection.execute(sa.select(ANALYSES).where(ANALYSES.c.id == analysis_id)).first()
+            row = connection.execute(ANALYSIS, {"of": analysis_id}).first()
         return None if row is None else _analysis(row)
 
     def find(self, query: Query) -> Page:
@@ -286,16 +228,18 @@ class Store:
     def document(self, key: str, kind: str) -> bytes | None:
         """Return a document."""
         with self._reader.connect() as connection:
-            return connection.execute(
-                sa.select(DOCUMENTS.c.content).where(DOCUMENTS.c.id == key, DOCUMENTS.c.kind == kind)
-            ).scalar()
+            return connection.execute(DOCUMENT, {"of": key, "which": kind}).scalar()
 
-    def evidence(self, analysis_id: str) -> Evidence | None:
-        """Return the evidence of an analysis, while it runs or when it is done."""
-        if content := self.document(analysis_id, "evidence"):
-            return codec.unpacked(codec.EVIDENCE, content)
-        result = self.result(analysis_id)
-        return None if result is None else result.evidence
+    def keep_gathered(self, analysis_id: str, content: bytes, now: float) -> bool:
+        """Keep what an analysis has gathered, packed. The first one stays; return whether this was it."""
+        row = {"id": analysis_id, "kind": "evidence", "created": now, "content": content}
+        with self._engine.begin() as connection:
+            return connection.execute(self._inserts.first_document, row).first() is not None
+
+    def gathered(self, analysis_id: str) -> Gathered | None:
+        """Return what an analysis that runs has gathered."""
+        content = self.document(analysis_id, "evidence")
+        return None if content is None else codec.unpacked(codec.GATHERED, content)
 
     def uploaded(self, key: str) -> Evidence | None:
         """Return the evidence of an uploaded bundle."""
@@ -308,31 +252,20 @@ class Store:
         return None if content is None else codec.unpacked(codec.RESULT, content)
 
     def _keep(self, connection: sa.Connection, key: str, kind: str, content: bytes, now: float) -> None:
-        insert = self._insert(DOCUMENTS).values(id=key, kind=kind, created=now, content=content)
-        connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["id", "kind"], set_={"content": insert.excluded.content, "created": now}
-            )
-        )
+        connection.execute(self._inserts.document, {"id": key, "kind": kind, "created": now, "content": content})
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
     def answer(self, call: str) -> Judgement | None:
         """Return what a model has answered in a call."""
         with self._reader.connect() as connection:
-            content = connection.execute(sa.select(ANSWERS.c.content).where(ANSWERS.c.id == call)).scalar()
+            content = connection.execute(ANSWER, {"call": call}).scalar()
         return None if content is None else codec.unpacked(codec.JUDGEMENT, content)
 
     def answered(self, call: str, key: str) -> str:
         """Return the call whose answer stands for this question: its own, else the latest usable one; or ""."""
-        own = sa.and_(ANSWERS.c.id == call, ANSWERS.c.answered.is_not(None))
         with self._reader.connect() as connection:
-            found = connection.execute(
-                sa.select(ANSWERS.c.id)
-                .where(sa.or_(own, sa.and_(ANSWERS.c.key == key, ANSWERS.c.key != "", ANSWERS.c.usable)))
-                .order_by(sa.case((own, 0), else_=1), ANSWERS.c.answered.desc())
-                .limit(1)
-            ).scalar()
+            found = connection.execute(ANSWERED, {"call": call, "question": key}).scalar()
         return found or ""
 
     def spent(self, namespace: str, now: float) -> Spent:
@@ -351,14 +284,13 @@ class Store:
 
         ``longest_s`` frees a place whose holder died.
         """
-        analysis_id = call.rpartition("/")[0]
         row = {
+            "id": call,
             "key": key,
-            "analysis": analysis_id,
+            "analysis": call.rpartition("/")[0],
             "namespace": namespace,
             "asked": now,
             "until": now + longest_s,
-            "answered": None,
         }
         with self._engine.begin() as connection:
             if limits.calls is not None or limits.calls_a_minute is not None:
@@ -374,12 +306,13 @@ class Store:
                     limits.calls_a_minute is not None and lately >= limits.calls_a_minute
                 ):
                     return False
-            connection.execute(
-                self._insert(ANSWERS)
-                .values(id=call, **row)
-                .on_conflict_do_update(index_elements=["id"], set_=row, where=ANSWERS.c.answered.is_(None))
-            )
+            connection.execute(self._inserts.turn, row)
         return True
+
+    def leave_turn(self, call: str) -> None:
+        """Leave a place without having asked: as if it had never been taken."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(ANSWERS).where(ANSWERS.c.id == call, ANSWERS.c.answered.is_(None)))
 
     def give_back(self, call: str, now: float) -> None:
         """Give the place of a call free that came to no answer."""
@@ -388,20 +321,27 @@ class Store:
                 sa.update(ANSWERS).where(ANSWERS.c.id == call, ANSWERS.c.answered.is_(None)).values(until=now)
             )
 
-    def keep_answer(self, call: str, answer: Judgement, now: float) -> None:
-        """Keep an answer that was paid for, and give the place free. The first one stays: it may have decided."""
+    def keep_answer(self, call: str, answer: Judgement, now: float, unpriced_usd: float = 0.0) -> None:
+        """Keep an answer that was paid for, and give the place free. The first one stays: it may have decided.
+
+        Each request it took beyond the first counts in the minute from now on. ``unpriced_usd`` is what it counts for
+        in the day where its cost is not known.
+        """
+        usage = answer.usage
+        row = {
+            "call": call,
+            "answered": now,
+            "usable": isinstance(answer.opinion, Opinion),
+            "tokens": tokens_of(usage),
+            "cost_usd": unpriced_usd if usage.cost_usd is None else usage.cost_usd,
+            "content": codec.packed(answer),
+        }
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(ANSWERS)
-                .where(ANSWERS.c.id == call, ANSWERS.c.answered.is_(None))
-                .values(
-                    answered=now,
-                    usable=isinstance(answer.opinion, Opinion),
-                    tokens=tokens_of(answer.usage),
-                    cost_usd=answer.usage.cost_usd or 0.0,
-                    content=codec.packed(answer),
-                )
-            )
+            kept = bool(connection.execute(KEEP_ANSWER, row).rowcount)
+            if kept and usage.attempts > 1:
+                of = {"analysis": call.rpartition("/")[0], "key": "", "namespace": "", "asked": now, "until": now}
+                more = [{"id": f"{call}.{number}", **of} for number in range(1, usage.attempts)]
+                connection.execute(sa.insert(ANSWERS), more)
 
     # -- replicas and age ---------------------------------------------------------------------------------------------
 
@@ -439,7 +379,7 @@ class Store:
     def forget(self, analysis_ids: Sequence[str], now: float) -> None:
         """Delete analyses with all that belongs to them. What they cost is known for as long as it counts."""
         with self._engine.begin() as connection:
-            for column in (DOCUMENTS.c.id, ANALYSES.c.id):
+            for column in (DOCUMENTS.c.id, UPLOADS.c.analysis, ANALYSES.c.id):
                 connection.execute(sa.delete(column.table).where(column.in_(analysis_ids)))
             connection.execute(
                 sa.update(ANSWERS)
@@ -448,10 +388,14 @@ class Store:
             )
             connection.execute(sa.delete(ANSWERS).where(ANSWERS.c.content.is_(None), ANSWERS.c.asked < now - 2 * DAY_S))
 
-    def forget_uploads(self, before: float) -> None:
-        """Delete uploaded bundles that nobody has had judged for long."""
+    def forget_uploads(self, now: float) -> None:
+        """Delete uploaded bundles that no analysis is of; one that came just now may be about to have its first."""
+        used = sa.select(UPLOADS.c.key)
+        unused = sa.and_(
+            DOCUMENTS.c.kind == "upload", DOCUMENTS.c.created < now - UNUSED_S, DOCUMENTS.c.id.not_in(used)
+        )
         with self._engine.begin() as connection:
-            connection.execute(sa.delete(DOCUMENTS).where(DOCUMENTS.c.kind == "upload", DOCUMENTS.c.created < before))
+            connection.execute(sa.delete(DOCUMENTS).where(unused))
 
     def _one_at_a_time(self, connection: sa.Connection) -> None:
         """Let nobody else count and change meanwhile; SQLite's transactions are so from their first write on."""

@@ -1,5 +1,7 @@
 """The thread that watches: deadlines, cancellations from elsewhere, replicas that died, what is too old to keep.
 
+It also keeps progress, of all analyses in one transaction: that is for people, and a write costs like any other.
+
 A replica counts its pulse on in the database. One whose count stays the same over several looks in a row is dead, and
 its work is taken over. No clocks are compared, and looks that the database refuses do not count, so that its outage
 makes nobody dead.
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from rollout_verdict.jobs.analysis import Phase
+from rollout_verdict.jobs.analysis import OnEnd, Phase
 from rollout_verdict.jobs.running import Running
 from rollout_verdict.jobs.store import Store
 
@@ -47,6 +49,7 @@ class Watch:
         beat_s: float,
         take_over: Callable[[str], None],
         forget: Callable[[list[str]], None],
+        on_end: OnEnd,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._replica = replica
@@ -56,6 +59,7 @@ class Watch:
         self._beat_s = beat_s
         self._take_over = take_over
         self._forget = forget
+        self._on_end = on_end
         self._clock = clock
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -72,14 +76,16 @@ class Watch:
         self._thread.join(LOOK_S + 5.0)
 
     def look(self) -> None:
-        """End what is overdue, stop what was cancelled elsewhere."""
+        """End what is overdue, stop what was cancelled elsewhere, keep how far the others are."""
         now = self._clock()
         for analysis_id in self._store.overdue(now):
-            self._store.end(analysis_id, Phase.CANCELLED, now, message="it did not end before its deadline")
+            if self._store.end(analysis_id, Phase.CANCELLED, now, message="it did not end before its deadline"):
+                self._on_end(analysis_id, Phase.CANCELLED, None)
         here = set(self._running.ids())
         for analysis_id in self._store.cancelled(now - LATELY_S):
             if analysis_id in here:
                 self._running.stop(analysis_id)
+        self._store.progress(self._running.moved())
 
     def beat(self) -> None:
         """Show a pulse and take over from those who show none."""
@@ -103,7 +109,7 @@ class Watch:
             self._store.forget(expired, now)
             if len(expired) < BATCH or self._done.is_set():
                 break
-        self._store.forget_uploads(now - self._keeping.age_s)
+        self._store.forget_uploads(now)
 
     def _run(self) -> None:
         due = {self.look: 0.0, self.beat: 0.0, self.tidy: time.monotonic() + TIDY_S}

@@ -1,15 +1,17 @@
-"""The work of one analysis, in steps: what a finished step returned is kept, and no crash makes it happen again.
+"""The work of one analysis, in steps: what a finished step came to is kept, and no crash makes it happen again.
 
     gather -> rules -> ask the model -> decide, explain, store -> notify
 
-A step returns JSON. What lies between steps is arithmetic on what they returned, so it may be done again. What a model
-answered is stored inside its step the moment it arrives: it was paid for.
+What was gathered, each answer of a model and the result are kept in the store the moment they are there: that is the
+record of these steps. Each notification is a step of DBOS, which returns JSON. What lies between steps is arithmetic
+on what they came to, so it may be done again.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -27,7 +29,7 @@ from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.target import TargetError
 from rollout_verdict.core.values import SourceKind
 from rollout_verdict.jobs import codec
-from rollout_verdict.jobs.analysis import Phase, Request, Summary
+from rollout_verdict.jobs.analysis import Gathered, OnEnd, Phase, Request, Summary
 from rollout_verdict.jobs.answers import tokens_of
 from rollout_verdict.jobs.asking import Asking, Model
 from rollout_verdict.jobs.outage import lasting
@@ -75,8 +77,8 @@ class Recall(Protocol):
         ...
 
 
-# Hears of an end that this process brought about: the analysis's id, how it ended, and the result if it is done.
-OnEnd = Callable[[str, Phase, Result | None], None]
+# Hears how many seconds a part of an analysis took: gather, rules, model (each call), decide, store, notify.
+Took = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,7 @@ class Parts:
     recall: Recall = lambda request, evidence: evidence  # noqa: ARG005 -- nothing is remembered
     redact: tuple[tuple[str, str], ...] = ()
     on_end: OnEnd = lambda analysis_id, phase, result: None  # noqa: ARG005 -- nobody counts
+    took: Took = lambda part, seconds: None  # noqa: ARG005 -- nobody counts
 
 
 class Leave(BaseException):
@@ -111,6 +114,7 @@ class _Now:
     configuration: Configuration
     warnings: tuple[str, ...]
     deadline: float
+    again: bool  # it was begun before
     step: Step
     stop: Stop
 
@@ -151,6 +155,7 @@ class Work:
                     configuration=configuration,
                     warnings=tuple(dict.fromkeys((*begun.request.warnings, *warnings))),
                     deadline=begun.deadline,
+                    again=begun.again,
                     step=step,
                     stop=stop,
                 )
@@ -160,7 +165,7 @@ class Work:
                     raise Leave from None
             except sa.exc.SQLAlchemyError:
                 raise
-            except (InvalidConfigurationError, _ProblemError) as problem:
+            except (InvalidConfigurationError, TargetError, _ProblemError) as problem:
                 self._fail(analysis_id, str(problem))
             except Exception as error:  # noqa: BLE001 -- whatever breaks here must not pass for a verdict
                 self._fail(analysis_id, _broken("judging", error))
@@ -176,21 +181,20 @@ class Work:
             self._parts.on_end(analysis_id, Phase.ERROR, None)
 
     def _run(self, now: _Now) -> None:
-        evidence, redactions = self._evidence(now)
+        gathered = self._gathered(now)
         self._check(now)
         redactor = Redactor(custom=self._parts.redact)
         self._running.reached(now.id, Stage(name="judge"))
-        with self._judging:
+        with self._judging, self._timed("rules"):
             policy = _policy(now.configuration)
-            case = engine.weigh(evidence, replace(policy, extra_prompt=redactor.text(policy.extra_prompt)))
-        del evidence
+            case = engine.weigh(gathered.evidence, replace(policy, extra_prompt=redactor.text(policy.extra_prompt)))
         judgement, notes = self._judgement(now, case)
         self._check(now)
-        with self._judging:
+        with self._judging, self._timed("decide"):
             result = engine.conclude(case, judgement, redactor)
             result = replace(
                 result,
-                redactions=tuple(sorted({**redactions, **dict(result.redactions)}.items())),
+                redactions=tuple(sorted({**gathered.redactions, **dict(result.redactions)}.items())),
                 warnings=(*result.warnings, *now.warnings, *notes),
             )
             content = codec.packed(result)
@@ -199,16 +203,17 @@ class Work:
         if len(content) > self._settings.bundle_bytes:
             raise _ProblemError(_too_large(len(content), self._settings.bundle_bytes))
         self._running.reached(now.id, Stage(name="judge", done=1, total=1))
-        ended = lasting(
-            lambda: self._store.end(
-                now.id,
-                Phase.DONE,
-                self._clock(),
-                stages=self._running.stages(now.id),
-                summary=summary(result),
-                result=content,
+        with self._timed("store"):
+            ended = lasting(
+                lambda: self._store.end(
+                    now.id,
+                    Phase.DONE,
+                    self._clock(),
+                    stages=self._running.stages(now.id),
+                    summary=summary(result),
+                    result=content,
+                )
             )
-        )
         if ended:
             self._parts.on_end(now.id, Phase.DONE, result)
         elif not self._done(now.id):
@@ -216,7 +221,16 @@ class Work:
         self._running.tell(now.id)  # whoever listens hears of the verdict before the notifications are out
         for notifier in self._parts.notifiers:
             if notifier.name in now.configuration.notify:
-                now.step(f"notify {notifier.name}", partial(_told, notifier, now.request, result))
+                with self._timed("notify"):
+                    now.step(f"notify {notifier.name}", partial(_told, notifier, now.request, result))
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._parts.took(part, time.monotonic() - began)
 
     def _done(self, analysis_id: str) -> bool:
         """Whether it was done before: before a crash, or before an answer of the database that was lost."""
@@ -229,61 +243,50 @@ class Work:
 
     # -- evidence -----------------------------------------------------------------------------------------------------
 
-    def _evidence(self, now: _Now) -> tuple[Evidence, Mapping[str, int]]:
-        """Return redacted evidence, and how often what was redacted."""
-        fresh: list[Evidence] = []
-
-        def gather() -> dict[str, Any]:
-            try:
-                evidence = self._found(now)
-            except (TargetError, _ProblemError) as problem:
-                return {"problem": str(problem)}
-            except sa.exc.DBAPIError:
-                raise
-            except Exception as error:  # noqa: BLE001 -- foreign machinery; its text may quote anything
-                return {"problem": _broken("gathering", error)}
-            self._check(now)
-            with self._judging:
-                redactor = Redactor(custom=self._parts.redact)
-                evidence = redactor.tree(evidence)
-                content = codec.packed(evidence)
-            if len(content) > self._settings.bundle_bytes:
-                return {"problem": _too_large(len(content), self._settings.bundle_bytes)}
-            lasting(lambda: self._store.keep(now.id, "evidence", content, self._clock()))
-            fresh.append(evidence)
-            return {"redactions": redactor.counts}
-
-        gathered = now.step("gather", gather)
-        if "problem" in gathered:
-            raise _ProblemError(gathered["problem"])
-        if fresh:
-            return fresh[0], gathered["redactions"]
-        kept = lasting(lambda: self._store.evidence(now.id))
-        if kept is None:
-            self._check(now)
-            raise _ProblemError("the evidence of this analysis is gone: start it again")
-        return kept, gathered["redactions"]
+    def _gathered(self, now: _Now) -> Gathered:
+        """Return what the analysis gathered before, or gathers now; the first evidence that is kept is the evidence."""
+        if now.again and (kept := lasting(lambda: self._store.gathered(now.id))):
+            return kept
+        evidence = self._found(now)
+        self._check(now)
+        with self._judging:
+            redactor = Redactor(custom=self._parts.redact)
+            gathered = Gathered(evidence=redactor.tree(evidence), redactions=redactor.counts)
+            content = codec.packed(gathered)
+        if len(content) > self._settings.bundle_bytes:
+            raise _ProblemError(_too_large(len(content), self._settings.bundle_bytes))
+        if lasting(lambda: self._store.keep_gathered(now.id, content, self._clock())):
+            return gathered
+        self._check(now)
+        if kept := lasting(lambda: self._store.gathered(now.id)):  # by who took it over, or before an answer was lost
+            return kept
+        raise _ProblemError("the evidence of this analysis is gone: start it again")
 
     def _found(self, now: _Now) -> Evidence:
+        try:
+            return self._parts.recall(now.request, self._looked_up(now))
+        except (TargetError, _ProblemError, sa.exc.DBAPIError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- foreign machinery; its text may quote anything
+            raise _ProblemError(_broken("gathering", error)) from None
+
+    def _looked_up(self, now: _Now) -> Evidence:
         request = now.request
         if request.target is not None:
-            found = self._parts.gather(request, now.configuration, lambda s: self._running.reached(request.id, s))
+            with self._timed("gather"):
+                return self._parts.gather(request, now.configuration, lambda s: self._running.reached(request.id, s))
+        stage = Stage(name="bundle", note="replay" if request.replay_of else "upload")
+        self._running.reached(request.id, stage)
+        if request.replay_of:
+            result = lasting(lambda: self._store.result(request.replay_of))
+            found = None if result is None else result.evidence
         else:
-            stage = Stage(name="bundle", note="replay" if request.replay_of else "upload")
-            self._running.reached(request.id, stage)
-            kept = lasting(
-                lambda: (
-                    self._store.evidence(request.replay_of)
-                    if request.replay_of
-                    else self._store.uploaded(request.upload)
-                )
-            )
-            if kept is None:
-                what = f"analysis {request.replay_of}" if request.replay_of else f"bundle {request.upload}"
-                raise _ProblemError(f"{what} is not kept any more: upload the bundle again")
-            found = kept
-            self._running.reached(request.id, replace(stage, done=1, total=1))
-        return self._parts.recall(request, found)
+            found = lasting(lambda: self._store.uploaded(request.upload))
+        if found is None:
+            what = f"analysis {request.replay_of}" if request.replay_of else f"bundle {request.upload}"
+            raise _ProblemError(f"{what} is not kept any more: upload the bundle again")
+        self._running.reached(request.id, replace(stage, done=1, total=1))
+        return found
 
     # -- the model ----------------------------------------------------------------------------------------------------
 
@@ -302,22 +305,14 @@ class Work:
             stopped=lambda: self._check(now),
             deadline=now.deadline,
             longest_s=within_s,
+            dearest_usd=model.dearest_usd,
             redact=self._parts.redact,
             reuse=not now.request.replay_of,  # who replays wants to hear what a model says now
             on_stage=lambda stage: self._running.reached(now.id, stage),
+            took=self._parts.took,
             clock=self._clock,
         )
-        fresh: list[Judgement | None] = []
-
-        def ask() -> dict[str, Any]:
-            fresh.append(asking.ask(model, case))
-            return {"made": asking.made}
-
-        asked = now.step("ask", ask)
-        if not fresh:  # the step was done before a crash: the same answers again, without a call
-            asking.made, asking.replay = asked["made"], True
-            fresh.append(asking.ask(model, case))
-        return fresh[0], asking.notes
+        return asking.ask(model, case), asking.notes
 
 
 def summary(result: Result) -> Summary:

@@ -11,6 +11,7 @@ from rollout_verdict.core.evidence import LogPattern, PodState
 from rollout_verdict.core.explanation.amounts import chance, duration, number, span
 from rollout_verdict.core.explanation.explain import sections
 from rollout_verdict.core.explanation.terms import level_of, series_names, shift_of
+from rollout_verdict.core.logs.adequacy import heard
 from rollout_verdict.core.result import Result
 from rollout_verdict.core.values import Decision, Severity, Side
 from rollout_verdict.render import svg
@@ -148,7 +149,7 @@ def _log(changed: LogChange, result: Result) -> LogRow:
     pods = []
     if logs is not None:
         for side in (Side.CANARY, Side.STABLE):
-            counts = zip(logs.pods.of(side), pattern.counts.of(side), strict=False)
+            counts = zip(heard(logs).pods.of(side), pattern.counts.of(side), strict=True)
             pods += [(side.value, log.pod, events) for log, events in counts]
     unit = result.comparison.logs.exposure_unit if result.comparison.logs else ""
     size, per = _PER.get(unit, (1, unit))

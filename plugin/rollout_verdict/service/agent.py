@@ -35,7 +35,7 @@ def router(services: Services) -> APIRouter:
     reuse, waiting = Reuse(services), Waiting(services)
 
     @routes.get("/a2a/health", summary="Whether the agent is there")
-    def health() -> Health:
+    async def health() -> Health:
         """Return what the Go plugin's agent answers, to anybody."""
         return Health(version=services.about.version)
 

@@ -21,7 +21,7 @@ from rollout_verdict.service.auth import Principal
 from rollout_verdict.service.guard import guard
 from rollout_verdict.service.problems import ConflictError, InvalidError, MediaTypeError, UnknownError, UnusableError
 from rollout_verdict.service.rates import Kind
-from rollout_verdict.service.requests import checked, demand_namespaces
+from rollout_verdict.service.requests import checked, demand_namespaces, differing
 from rollout_verdict.service.schemas import AnalysisOut, Id, Namespace, PageOut, Replay, Start
 from rollout_verdict.service.services import Services
 from rollout_verdict.service.tokens import Scope
@@ -44,18 +44,17 @@ def begin(services: Services, request: Request, principal: Principal) -> tuple[A
     """Start an analysis, or return the one with that id when it is the same. Raises ConflictError (409)."""
     demand_namespaces(principal, request.namespace)
     analysis, new = services.analyses.start(request)
-    if not principal.sees(analysis.request.namespace) or _what(analysis.request) != _what(request):
-        raise ConflictError("another analysis was started with this Idempotency-Key")
+    if not new and (other := differing(services, analysis.request, request, principal)):
+        raise ConflictError(
+            f"another analysis was started with this Idempotency-Key, with another {other}: "
+            "repeat that request unchanged, or take another key"
+        )
     services.metrics.started(request.origin, new=new)
     if new:
         action = "replayed" if request.replay_of else "started"
         about = {"namespace": request.namespace, "rollout": request.name, "of": request.replay_of}
         audit(principal, action, analysis=request.id, **{key: text for key, text in about.items() if text})
     return analysis, new
-
-
-def _what(request: Request) -> tuple[object, ...]:
-    return request.namespace, request.name, request.target, request.replay_of, request.upload
 
 
 def by_target(start: Start, principal: Principal, services: Services, key: str = "") -> Request:
@@ -149,7 +148,11 @@ def listed(services: Services, filters: Filters, principal: Principal) -> PageOu
 
 IdempotencyKey = Annotated[
     str,
-    Header(max_length=200, pattern=r"^[\x21-\x7e]*$", description="The same key starts the same analysis once."),
+    Header(
+        max_length=200,
+        pattern=r"^[\x21-\x7e]*$",
+        description="The same key starts the same analysis once; for another target, bundle or config: 409.",
+    ),
 ]
 
 

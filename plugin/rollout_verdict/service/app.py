@@ -2,7 +2,7 @@
 
 Programs talk to ``/v1``, ``/a2a`` and ``/v1/analyses:poll``; people open ``/``, which leads to ``/analyses``, and
 ``/analyses/ID``. Every answer that is no success is ``{"message": …}``; a browser that is not logged in is led to the
-form.
+form, and what it asks for in vain beside the interface for programs is told as a page.
 """
 
 import logging
@@ -20,6 +20,7 @@ from rollout_verdict.service.answers import statuses
 from rollout_verdict.service.auth import Principal
 from rollout_verdict.service.guard import guard
 from rollout_verdict.service.middleware import Answered, BodyLimit
+from rollout_verdict.service.pages import frame
 from rollout_verdict.service.problems import ProblemError
 from rollout_verdict.service.schemas import Health, Message, Poll, Start
 from rollout_verdict.service.services import Services
@@ -28,6 +29,7 @@ from rollout_verdict.service.told import told
 
 _LOG = logging.getLogger(__name__)
 
+_PROGRAMS = ("/v1/", "/a2a/")  # what is not found below these, programs have asked for
 _ABOUT = """Decides, and explains, whether an Argo Rollouts canary goes on.
 
 Show a token as `Authorization: Bearer TOKEN`. A token has a scope: `read`; `run`, which starts, replays and cancels as
@@ -58,7 +60,7 @@ def _root(app: FastAPI, services: Services) -> None:
     reader = Depends(guard(services, Scope.READ))
 
     @app.get("/", response_model=Health, responses={303: {"description": "The page."}}, tags=["operation"])
-    def root(request: Request) -> Health | Response:
+    async def root(request: Request) -> Health | Response:
         """Lead browsers to the page; tell programs, the Go plugin's agent client among them, that somebody is there."""
         if _is_browser(request):
             return RedirectResponse("/analyses", 303)
@@ -88,30 +90,43 @@ def _handlers(app: FastAPI) -> None:
     @app.exception_handler(ProblemError)
     async def problem(request: Request, error: ProblemError) -> Response:
         if error.status == 401 and request.method == "GET" and _is_browser(request):
-            return RedirectResponse("/login", 303)
-        return _answer(error.status, error.message, error.headers)
+            return RedirectResponse(login.form_for(request), 303)
+        return _answer(request, error.status, error.message, error.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return _answer(422, told(error))
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return _answer(request, 422, told(error))
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> Response:
-        return _answer(error.status_code, str(error.detail), dict(error.headers or {}))
+    async def refused(request: Request, error: HTTPException) -> Response:
+        nowhere = error.status_code == 404 and _is_for_people(request)
+        message = "There is no page at this address." if nowhere else str(error.detail)
+        return _answer(request, error.status_code, message, dict(error.headers or {}))
 
     @app.exception_handler(StoreUnavailableError)
-    async def unavailable(_: Request, error: StoreUnavailableError) -> Response:
-        return _answer(503, str(error), {"Retry-After": "5"})
+    async def unavailable(request: Request, error: StoreUnavailableError) -> Response:
+        return _answer(request, 503, str(error), {"Retry-After": "5"})
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:
         route = getattr(request.scope.get("route"), "path", "")
         _LOG.error("a request to %s broke", route, exc_info=error)
-        return _answer(500, "this should not have happened; the service's log says more")
+        return _answer(request, 500, "this should not have happened; the service's log says more")
 
 
-def _answer(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse(Message(message=message).model_dump(), status, headers=headers)
+def _answer(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    if not _is_for_people(request):
+        return JSONResponse(Message(message=message).model_dump(), status, headers=headers)
+    answer = frame.problem(request, status, message)
+    answer.headers.update(headers or {})
+    return answer
+
+
+def _is_for_people(request: Request) -> bool:
+    """Whether a browser asks for what is no part of the interface for programs, which is what the description has."""
+    route = request.scope.get("route")
+    described = request.url.path.startswith(_PROGRAMS) if route is None else route.include_in_schema
+    return _is_browser(request) and not described
 
 
 def _is_browser(request: Request) -> bool:

@@ -114,21 +114,24 @@ class Authenticator:
     def by_token(self, token: str, address: str) -> Principal:
         """Return whose token it is. ``address`` is where it came from: too many wrong ones are not looked at.
 
-        A token that was good before is: others behind the same address could lock its owner out otherwise.
+        A token that was good before is: others behind the same address could lock its owner out otherwise. One that
+        Kubernetes must be asked about counts as wrong before it is: the answer may take long, or not come.
         """
         grants = self._grants()
         grant = grants.tokens.get(digest_of(token)) if token else None
         if grant is not None and self._valid(grant):
             return _principal(grant)
-        known = self._reviewer is not None and self._reviewer.remembers(token)
-        if not known and self._rates.exceeded(Kind.FAILURE, address):
-            raise TooManyError("too many tokens that are not valid; wait a minute")
+        if self._reviewer is None or not self._reviewer.remembers(token):
+            self._count_failure(address)
         if grant is None and self._reviewer is not None and grants.accounts and token.count(".") == 2:
             account = self._reviewer.review(token)
             if account is not None:
                 return self._account(account, grants)
-        self._rates.allow(Kind.FAILURE, address)
         raise UnauthenticatedError("the token is not valid, or no longer")
+
+    def _count_failure(self, address: str) -> None:
+        if not self._rates.allow(Kind.FAILURE, address):
+            raise TooManyError("too many tokens that are not valid; wait a minute")
 
     def _account(self, account: str, grants: Grants) -> Principal:
         grant = grants.accounts.get(account)
@@ -143,11 +146,15 @@ class Authenticator:
     # and any replica that has both files knows it.
 
     def session(self, token: str, address: str) -> str:
-        """Return a cookie's value for whoever has this token. Raises as ``by_token`` does."""
-        self.by_token(token, address)
+        """Return a cookie's value for whoever has this token of the token file; Kubernetes is not asked.
+
+        Raises UnauthenticatedError, TooManyError.
+        """
         digest = digest_of(token)
-        if digest not in self._grants().tokens:
-            raise ForbiddenError("service accounts have no sessions; log in with a token of the token file")
+        grant = self._grants().tokens.get(digest)
+        if grant is None or not self._valid(grant):
+            self._count_failure(address)
+            raise UnauthenticatedError("this is no token of the token file, or no longer; only those log a browser in")
         return self._sealed(digest)
 
     def _sealed(self, digest: str) -> str:

@@ -12,7 +12,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Ends:
-    """Hears how analyses end (``jobs.work.OnEnd``): counts them, and writes a line and a trace of each.
+    """Hears how analyses end (``jobs.analysis.OnEnd``): counts them, and writes a line and a trace of each.
 
     ``analyses``, set once they exist, tells the times of an analysis.
     """

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -17,8 +18,8 @@ from rollout_verdict.render.difference import difference
 from rollout_verdict.service.analyses import AnalysisId, known
 from rollout_verdict.service.answers import statuses
 from rollout_verdict.service.auth import Principal
-from rollout_verdict.service.guard import guard
-from rollout_verdict.service.problems import ConflictError
+from rollout_verdict.service.guard import guard, identify
+from rollout_verdict.service.problems import ConflictError, ProblemError
 from rollout_verdict.service.schemas import ComparisonOut
 from rollout_verdict.service.services import Services
 from rollout_verdict.service.tokens import Scope
@@ -38,7 +39,7 @@ def router(services: Services) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["analyses"])
     reader = Depends(guard(services, Scope.READ))
-    waiting = Waiting(services)
+    waiting = Waiting(services, services.settings.streams)
 
     @routes.get(
         "/events",
@@ -53,15 +54,18 @@ def router(services: Services) -> APIRouter:
         },
         summary="Watch an analysis",
     )
-    async def events(analysis_id: AnalysisId, principal: Principal = reader) -> StreamingResponse:
-        """Stream progress, then the verdict."""
+    async def events(analysis_id: AnalysisId, request: Request, principal: Principal = reader) -> StreamingResponse:
+        """Stream progress, then the verdict, for as long as whoever asks may see it."""
         analysis = await run_in_threadpool(known, services, analysis_id, principal)
-        waiting.demand_place()  # before the answer begins, so that a full house is a status and not a broken stream
+        waiting.demand_place(principal.name)  # before the answer begins: a status, and not a broken stream
 
         async def stream() -> AsyncIterator[bytes]:
-            async with waiting.place():
-                async for change in waiting.changes(analysis, services.settings.stream_s):
-                    yield _event(change)
+            # What a place or a token that is gone raises ends the stream; it is too late for a status.
+            with suppress(ProblemError):
+                async with waiting.place(principal.name):
+                    async for change in waiting.changes(analysis, services.settings.stream_s):
+                        (await identify(services, request, Scope.READ)).demand_namespace(analysis.request.namespace)
+                        yield _event(change)
 
         return StreamingResponse(stream(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 

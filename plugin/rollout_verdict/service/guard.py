@@ -31,13 +31,7 @@ def guard(services: Services, scope: Scope, kind: Kind = Kind.READ) -> Guard:
         _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
         _cookie: Annotated[str | None, Security(_COOKIE)],
     ) -> Principal:
-        address = request.client.host if request.client else ""
-        headers, cookies = request.headers, request.cookies
-        if services.auth.asks_kubernetes:
-            principal = await run_in_threadpool(services.auth.authenticate, headers, cookies, address)
-        else:  # in memory: a thread for it would cost more than it does
-            principal = services.auth.authenticate(headers, cookies, address)
-        principal.demand(scope)
+        principal = await identify(services, request, scope)
         if principal.session and request.method not in _SAFE:
             demand_same_origin(request)
         if not services.rates.allow(kind, principal.name):
@@ -48,10 +42,23 @@ def guard(services: Services, scope: Scope, kind: Kind = Kind.READ) -> Guard:
     return caller
 
 
+async def identify(services: Services, request: Request, scope: Scope) -> Principal:
+    """Return who sent a request, at this moment and with at least that scope. Raises ProblemError."""
+    address = request.client.host if request.client else ""
+    headers, cookies = request.headers, request.cookies
+    if services.auth.asks_kubernetes:
+        principal = await run_in_threadpool(services.auth.authenticate, headers, cookies, address)
+    else:  # in memory: a thread for it would cost more than it does
+        principal = services.auth.authenticate(headers, cookies, address)
+    principal.demand(scope)
+    return principal
+
+
 def demand_same_origin(request: Request) -> None:
     """Raise ForbiddenError unless the request comes from a page of ours: a cookie alone is no proof of intent.
 
-    Browsers say so in Sec-Fetch-Site (W3C Fetch Metadata), older ones in Origin; a request with neither is refused.
+    Browsers say so in Sec-Fetch-Site (W3C Fetch Metadata), without TLS and older ones in Origin; a request with neither
+    is refused.
     """
     site = request.headers.get("sec-fetch-site")
     if site is not None:

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,7 +13,6 @@ from rollout_verdict.core.stage import Stage
 from rollout_verdict.core.target import TargetError
 from rollout_verdict.gather import gather
 from rollout_verdict.jobs.analysis import Request
-from rollout_verdict.service.metrics import Metrics
 from rollout_verdict.settings import SettingsError
 
 _LOG = logging.getLogger(__name__)
@@ -35,12 +33,10 @@ class Live:
         self,
         connect: Callable[[], ClosingCluster],
         metric_source: Callable[[Configuration], MetricSource | None],
-        metrics: Metrics,
     ) -> None:
         """``connect`` raises SettingsError where there is no cluster; ``metric_source`` gives that of one request."""
         self._connect = connect
         self._metric_source = metric_source
-        self._metrics = metrics
         self._cluster: ClosingCluster | None = None
         self._lock = threading.Lock()
 
@@ -48,12 +44,8 @@ class Live:
         """Return what is known about the request's target. Raises TargetError."""
         if request.target is None:
             raise TargetError("there is no target to look at")
-        began = time.monotonic()
-        try:
-            source = self._metric_source(configuration)
-            return gather(request.target, self._connected(), source, configuration.gathering(), on_stage=on_stage)
-        finally:
-            self._metrics.stage("gather", time.monotonic() - began)
+        source = self._metric_source(configuration)
+        return gather(request.target, self._connected(), source, configuration.gathering(), on_stage=on_stage)
 
     def _connected(self) -> Cluster:
         with self._lock:

@@ -1,6 +1,6 @@
 """Marks: a person's word that a log message or a metric of a rollout is known and harmless, with who, when and why."""
 
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -19,6 +19,7 @@ from rollout_verdict.service.schemas import MarkIn, MarkOut, MarksOut, Namespace
 from rollout_verdict.service.services import Services
 from rollout_verdict.service.tokens import Scope
 
+LONGEST = timedelta(days=3653)  # ten years
 MarkId = Annotated[str, Path(pattern=r"^[0-9a-f]{1,64}$", description="The mark's id.")]
 
 
@@ -30,9 +31,7 @@ def mark(services: Services, wanted: MarkIn, principal: Principal) -> RolloutMar
         raise ConflictError("the analysis is not done, or its evidence is no longer kept")
     if not analysis.request.name:
         raise UnusableError("it is not known which rollout the analysis is of: name it when you upload a bundle")
-    expires = None if wanted.expires is None else wanted.expires.astimezone(UTC)
-    if expires is not None and expires <= services.clock():
-        raise UnusableError("expires: expected a time that is still to come")
+    expires = _expiry(wanted, services.clock())
     try:
         about = markable(result.comparison, wanted.item)
         namespace, name = analysis.request.namespace, analysis.request.name
@@ -43,6 +42,17 @@ def mark(services: Services, wanted: MarkIn, principal: Principal) -> RolloutMar
         raise ConflictError(str(error)) from None
     audit(principal, "marked", mark=found.mark.id, namespace=namespace, rollout=name, analysis=wanted.analysis)
     return found
+
+
+def _expiry(wanted: MarkIn, now: datetime) -> datetime | None:
+    """Return when a mark ends, aware UTC. Raises UnusableError; only what lies near can be converted and kept."""
+    if wanted.expires is None:
+        return None
+    if wanted.expires <= now:
+        raise UnusableError("expires: expected a time that is still to come")
+    if wanted.expires > now + LONGEST:
+        raise UnusableError("expires: expected a time within ten years; leave it out for a mark that does not end")
+    return wanted.expires.astimezone(UTC)
 
 
 def unmark(services: Services, mark_id: str, principal: Principal) -> RolloutMark:

@@ -13,7 +13,7 @@ from rollout_verdict.service.auth import Principal
 from rollout_verdict.service.guard import guard
 from rollout_verdict.service.problems import ConflictError, ForbiddenError, UnknownError
 from rollout_verdict.service.rates import Kind
-from rollout_verdict.service.requests import checked, demand_namespaces
+from rollout_verdict.service.requests import checked, demand_namespaces, differing
 from rollout_verdict.service.schemas import AboutOut, Id, Measure, MeasurementState
 from rollout_verdict.service.services import Services
 from rollout_verdict.service.tokens import Scope
@@ -41,11 +41,13 @@ def router(services: Services) -> APIRouter:
         summary="Start a measurement",
     )
     def start(body: Measure, response: Response, principal: Principal = starter) -> MeasurementState:
-        """Start a measurement, or return its state when it exists."""
+        """Start a measurement, or return its state when it exists; with another run or configuration it is refused."""
         request = _request(body, principal, services)
         analysis, new = services.analyses.start(request)
-        if not _same(analysis.request, request) or not principal.sees(analysis.request.namespace):
-            raise ConflictError("another measurement has this id")
+        if not new and (other := differing(services, analysis.request, request, principal)):
+            raise ConflictError(
+                f"another measurement has this id, with another {other}: start it as it was, or under another id"
+            )
         services.metrics.started("plugin", new=new)
         response.status_code = 201 if new else 200
         if new:
@@ -116,11 +118,6 @@ def _request(body: Measure, principal: Principal, services: Services) -> Request
         revision=run.revision,
         warnings=warnings,
     )
-
-
-def _same(known: Request, asked: Request) -> bool:
-    """Whether an analysis is the one that is asked for, and not another with its id."""
-    return (known.namespace, known.name, known.analysis_run) == (asked.namespace, asked.name, asked.analysis_run)
 
 
 def _known(services: Services, measurement_id: str, principal: Principal) -> Analysis:

@@ -15,7 +15,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds. A request takes milliseconds, a judgement tenths, gathering seconds, a model up to two minutes.
 _REQUEST = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30, 300)
 _STAGE = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
-STAGES = ("gather", "judge", "model", "store", "notify", "total")
+STAGES = ("gather", "rules", "model", "decide", "store", "notify", "total")
 DOORS = ("plugin", "api", "page", "a2a", "web", "mcp")
 _MODEL_LENGTH = 60
 _MOST_MODELS = 20  # the chain has a handful; a request may name another
@@ -39,7 +39,6 @@ class Metrics:
         self._redactions = self._counter("redactions", "Secrets replaced in evidence and replies")
         self._citations = self._counter("citation_failures", "Replies whose citations did not hold")
         self._requests = self._histogram("http_request_seconds", "Requests", ("route", "status"), _REQUEST)
-        self._refused = self._counter("http_refused", "Requests refused before they reached a route", ("status",))
         Gauge("rollout_verdict_build_info", "Version", ("version",), registry=self.registry).labels(__version__).set(1)
         self._models: set[str] = set()
 
@@ -56,10 +55,6 @@ class Metrics:
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count a request. ``route`` is the template of its path, never the path."""
         self._requests.labels(route, str(status)).observe(seconds)
-
-    def refused(self, status: int) -> None:
-        """Count a request that no route has seen."""
-        self._refused.labels(str(status)).inc()
 
     def stage(self, stage: str, seconds: float) -> None:
         """Count how long a part of an analysis took."""

@@ -16,7 +16,7 @@ POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-acti
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none at all our own forms would come from "null", which may be anybody
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -49,15 +49,16 @@ class BodyLimit:
         most = self._settings.upload_bytes if uploaded else self._settings.body_bytes
         declared = headers.get(b"content-length", b"0")
         loop = asyncio.get_running_loop()
-        end = loop.time() + self._settings.upload_timeout_s
+        end: float | None = None  # counted from when the body is asked for: who waits for a place is not slow
         seen, whole = 0, False
 
         async def bounded() -> Message:
-            nonlocal seen, whole
+            nonlocal end, seen, whole
             if whole:  # what comes now is the end of the connection, and that may take its time
                 return await receive()
             if declared.isdigit() and int(declared[:18]) > most:
                 raise _too_large(most)
+            end = end or loop.time() + self._settings.upload_timeout_s
             try:
                 async with asyncio.timeout_at(end):
                     message = await receive()

@@ -19,7 +19,7 @@ def router(services: Services) -> APIRouter:
     admin = Depends(guard(services, Scope.ADMIN))
 
     @routes.get("/healthz", summary="Whether the process answers")
-    def healthz() -> Health:
+    async def healthz() -> Health:  # in the loop, as its like: a thread may be long in coming when the database hangs
         """Answer, to anybody."""
         return Health(version=services.about.version)
 

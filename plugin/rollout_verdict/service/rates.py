@@ -31,7 +31,3 @@ class Rates:
     def allow(self, kind: Kind, caller: str) -> bool:
         """Count one request and return whether it is within the limit."""
         return self._limiter.hit(self._limits[kind], kind.value, caller)
-
-    def exceeded(self, kind: Kind, caller: str) -> bool:
-        """Return whether the limit is reached, without counting."""
-        return not self._limiter.test(self._limits[kind], kind.value, caller)

@@ -6,15 +6,17 @@ from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from threading import Lock
+from uuid import uuid4
 
 from rollout_verdict.jobs.analysis import Analysis, Page, Phase, Query, Request
 from rollout_verdict.service.problems import UnusableError
 from rollout_verdict.service.services import Services
 
 MOST_KEPT = 10_000  # keys whose newest analysis is remembered; each is some 150 bytes
-FAILED_S = 60.0  # a failed analysis is told for so long; then it is tried again, since what broke it may be mended
+FAILED_S = 60.0  # one that failed, or was cancelled, is told for so long; then it is tried again: it may be mended
+STEPS = 20  # from an analysis to the one after it, when there was one already
 _PREFIX = 32
-_LOOKED_AT = 50
+LOOKED_AT = 50  # of a rollout's newest analyses, for one of the key
 
 
 class Reuse:
@@ -32,41 +34,42 @@ class Reuse:
         """Return the newest analysis of that key, a new one when there is none or its end is ``fresh_s`` ago.
 
         ``parts``, with namespace, name, configuration and door of the request, are the key; the request's id is not
-        used. A failed analysis is told for a minute: trying again at once would hardly end better. Raises UnusableError
-        when somebody has taken the id for something else: its verdict is not this canary's.
+        used. One that failed or was cancelled is told for a minute: trying at once would hardly end better. Raises
+        UnusableError when somebody has taken the id for something else: its verdict is not this canary's.
         """
         key = _key(request, parts)
-        newest = self._find(key, request)
-        if newest is not None and self._fresh(newest, fresh_s):
-            return newest, False
-        # The id follows from the analysis before it, so that two replicas that find the same one start the same one.
-        before = newest.request.id if newest is not None else ""
-        started, new = self._services.analyses.start(replace(request, id=key + _hash(before)[:_PREFIX]))
-        if _what(started.request) != _what(request):  # ids can be worked out, and the plugin's door takes any
-            raise UnusableError("the id of this analysis was taken by another one: there is no verdict to tell of")
-        self._remember(key, started.request.id)
-        return started, new
+        newest, new, steps = self._find(key, request, fresh_s), False, 0
+        while newest is None or not (new or self._fresh(newest, fresh_s)):
+            # The id follows from the analysis before it, so that two replicas that find the same one start the same
+            # one. The last is like no other, and so new: what so many steps did not find stands in nobody's way.
+            before = newest.request.id if newest is not None else ""
+            after = before if steps < STEPS else uuid4().hex
+            newest, new = self._services.analyses.start(replace(request, id=key + _hash(after)[:_PREFIX]))
+            if _what(newest.request) != _what(request):  # ids can be worked out, and the plugin's door takes any
+                raise UnusableError("the id of this analysis was taken by another one: there is no verdict to tell of")
+            steps += 1
+        self._remember(key, newest.request.id)
+        return newest, new
 
     def _fresh(self, analysis: Analysis, fresh_s: float) -> bool:
         if not analysis.phase.final:
             return True
         ended = analysis.finished or analysis.created
         most = fresh_s if analysis.phase is Phase.DONE else min(fresh_s, FAILED_S)
-        return analysis.phase is not Phase.CANCELLED and self._services.clock() - ended < timedelta(seconds=most)
+        return self._services.clock() - ended < timedelta(seconds=most)
 
-    def _find(self, key: str, request: Request) -> Analysis | None:
+    def _find(self, key: str, request: Request, fresh_s: float) -> Analysis | None:
+        """Return the newest analysis of that key that can be found; it may be old, and another come after it."""
         with self._lock:
             known = self._newest.get(key)
-        if known is not None and (found := self._services.analyses.get(known)) is not None:
-            return found
-        page = self._page(request)
-        found = next((one for one in page.analyses if one.request.id.startswith(key)), None)
-        if found is not None:
-            self._remember(key, found.request.id)
-        return found
+        kept = self._services.analyses.get(known) if known is not None else None
+        if kept is not None and self._fresh(kept, fresh_s):
+            return kept
+        found = (one for one in self._page(request).analyses if one.request.id.startswith(key))
+        return next(found, kept)
 
     def _page(self, request: Request) -> Page:
-        query = Query(namespaces=(request.namespace,), name=request.name, origin=request.origin, limit=_LOOKED_AT)
+        query = Query(namespaces=(request.namespace,), name=request.name, origin=request.origin, limit=LOOKED_AT)
         return self._services.analyses.find(query)
 
     def _remember(self, key: str, analysis_id: str) -> None:

@@ -12,6 +12,8 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
+    ValidationError,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -347,6 +349,9 @@ class PollOut(Model):
 # The agent of the Go plugin argoproj-labs/metric-ai
 
 
+_ROLLOUT = TypeAdapter(tuple[Namespace, Name])
+
+
 class AgentContext(Model):
     """Where to look. Other keys are ignored: the service gathers for itself."""
 
@@ -393,10 +398,13 @@ class AgentRequest(Model):
 
     @model_validator(mode="after")
     def _named(self) -> Self:
-        if not all(self.rollout):
+        try:
+            _ROLLOUT.validate_python(self.rollout)
+        except ValidationError:
             raise ValueError(
-                "context.namespace and context.rolloutName (or memoryId rollout:NAMESPACE/NAME) are needed"
-            )
+                "context.namespace and context.rolloutName (or memoryId rollout:NAMESPACE/NAME) are needed, as "
+                "Kubernetes names them"
+            ) from None
         return self
 
     @property
@@ -460,7 +468,7 @@ class MarkIn(Model):
     why: Annotated[str, StringConstraints(min_length=3, max_length=500, pattern=r"^[^\x00-\x08\x0e-\x1f\x7f]*$")]
     """Why it is harmless, for whoever reads the next verdict."""
     expires: AwareDatetime | None = None
-    """When it counts again; never when left out."""
+    """When it counts again, within ten years; never when left out."""
 
     model_config = ConfigDict(
         json_schema_extra={

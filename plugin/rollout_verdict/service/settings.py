@@ -27,8 +27,11 @@ class ServiceSettings:
     prometheus: Server = field(default_factory=Server)
     body_bytes: int = MIB  # a measurement's configuration has some KiB
     upload_bytes: int = 64 * MIB  # a bundle as it comes over the wire; logs of an hour pack into a few MiB
-    upload_timeout_s: float = 60.0  # for the whole body: who sends more slowly holds a place that others need
+    upload_timeout_s: float = (
+        60.0  # for a place, and then the whole body: who sends more slowly holds one that others need
+    )
     uploads: int = 4  # bodies held in memory at once
+    streams: int = 50  # event streams of one caller, so that none holds all of the places below
     watchers: int = 500  # event streams and callers that wait for their verdict, at once
     reads_per_minute: int = 12_000  # a controller polls each of 1,000 measurements 4 to 12 times a minute
     starts_per_minute: int = 1_200  # more than a controller with 30 workers starts; each may cost a model call
@@ -87,8 +90,8 @@ def _address(name: str, value: str) -> str:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or parts.username or parts.query or parts.fragment:
-        raise SettingsError(f"{name}: expected http(s)://HOST[:PORT][/PATH], without a user, query or fragment")
+    if not usable or parts.username or parts.path.strip("/") or parts.query or parts.fragment:
+        raise SettingsError(f"{name}: expected http(s)://HOST[:PORT], without a user, path, query or fragment")
     return value.rstrip("/")
 
 

@@ -51,8 +51,10 @@ class Scope(StrEnum):
 
     def includes(self, other: "Scope") -> bool:
         """Whether this is as much as ``other``, or more."""
-        ranks = list(Scope)
-        return ranks.index(self) >= ranks.index(other)
+        return _RANKS[self] >= _RANKS[other]
+
+
+_RANKS = {scope: rank for rank, scope in enumerate(Scope)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,11 @@ def env(name, **value):
             {"volumeMounts": [{"name": "b", "mountPath": "/b"}, {"name": "a", "mountPath": "/a"}]},
             {"volumeMounts/b/mountPath": ("", "/b"), "volumeMounts/b/name": ("", "b")},
         ),
+        (
+            {"livenessProbe": {"exec": {"command": ["check", "-p", "a"]}}},
+            {"livenessProbe": {"exec": {"command": ["check", "-p", "b"]}}},
+            {"livenessProbe/exec/command": ('["check", "-p", "a"]', '["check", "-p", "b"]')},
+        ),
         ({"securityContext": {"runAsUser": 1}}, {"securityContext": {}}, None),
         ({"image": "a:1"}, {"image": "a:1"}, {}),
     ],
@@ -101,6 +106,7 @@ def test_a_side_without_pods_has_no_digests_and_that_is_no_change():
 def test_long_values_and_long_lists_are_bounded():
     told = changes(template(image="a"), template(image="b" * 9_999))
     assert len(told["containers/cart/image"][1]) == VALUE
+    assert changes(template(image="b" * 9_999 + "1"), template(image="b" * 9_999 + "2")), "cut alike, and told"
     many = template(env=[env(f"V{number:04}", value="x") for number in range(CHANGES + 7)])
     found = template_diff(Pair(stable=template(), canary=many), NONE).changes
     assert len(found) == CHANGES + 1

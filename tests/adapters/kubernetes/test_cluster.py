@@ -1,8 +1,5 @@
 """Which cluster is connected to, and what is said when there is none."""
 
-import stat
-import sys
-
 import pytest
 import yaml
 from kubernetes.config import incluster_config
@@ -19,7 +16,7 @@ TARGET = Target(kind=TargetKind.ROLLOUT, namespace="shop", name="checkout")
 
 
 def cluster():
-    found = Cluster(tokens={"in-pod": "system:serviceaccount:rv:rv", "by-exec": "anna", "in-file": "bob"})
+    found = Cluster(tokens={"in-pod": "system:serviceaccount:rv:rv", "in-file": "bob"})
     scenarios.canary(found, Place(now=NOW))
     return found
 
@@ -92,35 +89,6 @@ def test_without_any_kubeconfig_the_path_that_was_tried_is_told(tmp_path, monkey
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ConnectionSettingsError, match=r"^no kubeconfig found at ~/\.kube/config, "):
         connect()
-
-
-def test_an_exec_plugin_is_run_for_its_token(stub, tmp_path):
-    script = tmp_path / "login"
-    credential = (
-        '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "by-exec"}}'
-    )
-    script.write_text(f"#!{sys.executable}\nprint('''{credential}''')\n")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    path = stub.kubeconfig(tmp_path / "kubeconfig")
-    tree = yaml.safe_load(path.read_text())
-    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script), "interactiveMode": "Never"}
-    tree["users"][0]["user"] = {"exec": plugin}
-    path.write_text(yaml.safe_dump(tree))
-    assert pods_of(connect(str(path)))[0] == 2
-
-
-def test_an_exec_plugin_that_fails_is_told(stub, tmp_path):
-    path = stub.kubeconfig(tmp_path / "kubeconfig")
-    tree = yaml.safe_load(path.read_text())
-    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(tmp_path / "none")}
-    tree["users"][0]["user"] = {"exec": plugin}
-    path.write_text(yaml.safe_dump(tree))
-    try:
-        found, gaps = pods_of(connect(str(path)))
-    except ConnectionSettingsError:
-        return
-    assert found == 0
-    assert gaps
 
 
 @pytest.mark.parametrize(

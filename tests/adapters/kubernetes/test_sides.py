@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from rollout_verdict.adapters.prometheus.placeholders import values
 from rollout_verdict.core.target import TargetError, TargetKind
 from rollout_verdict.core.values import Pair, Side, SourceKind
 from tests.adapters.kubernetes.conftest import NOW
@@ -93,6 +94,37 @@ def test_the_first_revision_has_no_stable_side(world):
     assert counts(sides) == (0, 3)
 
 
+@pytest.mark.parametrize(
+    ("situation", "routed", "weight", "idle"),
+    [
+        ("progressing", True, 0, True),  # a setWeight of 0, or pods that are ready before the router is told
+        ("paused", True, 0, True),
+        ("progressing", True, 5, False),
+        ("progressing", False, 0, False),  # a Service over both sides: ready pods take their share
+    ],
+)
+def test_a_canary_that_the_rollout_sends_no_traffic_says_so(world, situation, routed, weight, idle):
+    scenarios.canary(world.cluster, world.place, situation=situation, routed=routed, weight=weight, step=0)
+    steps = [{"setCanaryScale": {"replicas": 2}}, {"setWeight": 20}]
+    world.cluster.change(
+        "argoproj.io",
+        "rollouts",
+        "shop",
+        "checkout",
+        lambda tree: tree["spec"]["strategy"]["canary"].update(steps=steps),
+    )
+    sides = world.find()
+    assert sides.progress.weight == weight
+    assert sides.idle == ("rollout checkout sends its canary no traffic (weight 0)" if idle else "")
+    assert sides.progress.obstacle == ""
+    assert [gap.what for gap in sides.gaps] == (["traffic of the canary"] if idle else [])
+
+
+def test_blue_green_and_experiments_have_no_weight(world):
+    scenarios.blue_green(world.cluster, world.place)
+    assert world.find().idle == ""
+
+
 def test_a_canary_whose_pods_cannot_be_made_says_why(world):
     scenarios.canary(world.cluster, world.place, newest=replace(CANARY, pods=0))
 
@@ -130,6 +162,15 @@ def test_a_workload_ref_is_found_by_the_replica_sets(world):
     assert sides.diff.changes
     (entry,) = world.cluster.asked("replicasets.apps")
     assert entry.query["labelSelector"] == "app=checkout"
+
+
+@pytest.mark.parametrize("switched", [False, True])
+def test_a_workload_ref_in_blue_green_has_both_sides(world, switched):
+    """Its status has the selector of the active ReplicaSet, which no pod of the other side matches."""
+    scenarios.workload_ref(world.cluster, world.place, make=scenarios.blue_green, switched=switched)
+    sides = world.find()
+    assert (hashes(sides), counts(sides)) == ((STABLE.hash, CANARY.hash), (3, 2))
+    assert sides.diff.changes
 
 
 @pytest.mark.parametrize(
@@ -182,6 +223,19 @@ def test_the_window_of_an_analysis_that_is_over_ends_with_it(world):
         lambda run: run["status"].update(completedAt=f"{ended:%Y-%m-%dT%H:%M:%SZ}"),
     )
     assert world.find("run", TargetKind.ANALYSIS_RUN).scope.window.end == ended
+
+
+def test_pods_that_were_replaced_after_an_analysis_are_in_the_way_of_judging_it(world):
+    rollout = scenarios.canary(world.cluster, world.place, newest=replace(CANARY, age_s=60.0))
+    scenarios.analysis_run(world.cluster, world.place, rollout, name="run", phase="Failed")
+    ended = f"{NOW - timedelta(seconds=100):%Y-%m-%dT%H:%M:%SZ}"
+    world.cluster.change(
+        "argoproj.io", "analysisruns", "shop", "run", lambda run: run["status"].update(completedAt=ended)
+    )
+    sides = world.find("run", TargetKind.ANALYSIS_RUN)
+    assert sides.progress.obstacle.startswith("the analysis was over before the canary of now took traffic")
+    (early,) = (gap for gap in sides.gaps if gap.what == "time of the canary under traffic")
+    assert "ask about the rollout itself" in early.hint
 
 
 @pytest.mark.parametrize("names", [("baseline", "canary"), ("stable", "experiment"), ("canary", "whatever")])
@@ -272,7 +326,40 @@ def test_a_deployment_that_is_rolled_out_or_new(world):
     scenarios.deployment(world.cluster, world.place, stable=replace(STABLE, pods=0))
     rolled = world.find(kind=TargetKind.DEPLOYMENT)
     assert (rolled.progress.situation, counts(rolled)) == ("promoted", (0, 2))
-    assert "no pod of the revision before runs" in rolled.progress.obstacle
+    assert "no pod of an older revision runs" in rolled.progress.obstacle
+
+
+@pytest.mark.parametrize("between", [replace(CANARY, pods=0), replace(CANARY, pods=1, fares="not-ready")])
+def test_a_deployment_is_held_against_the_revision_that_serves(world, between):
+    """The one between was given up before it served: two broken revisions alike would look well."""
+    place = replace(world.place, hash_label="pod-template-hash")
+    newest = replace(CANARY, hash="cccccc", revision=13, pods=1)
+    tree = scenarios.deployment(world.cluster, world.place, newest=newest)
+    scenarios.add_side(world.cluster, place, between, tree)
+    sides = world.find(kind=TargetKind.DEPLOYMENT)
+    assert (hashes(sides), counts(sides)) == ((STABLE.hash, "cccccc"), (3, 1))
+    assert (sides.progress.situation, sides.progress.obstacle) == ("progressing", "")
+
+
+def test_a_deployment_of_which_no_older_revision_is_ready_is_held_against_one_that_runs(world):
+    newest, gone = replace(CANARY, hash="cccccc", revision=13), replace(CANARY, pods=0)
+    tree = scenarios.deployment(world.cluster, world.place, stable=replace(STABLE, fares="not-ready"), newest=newest)
+    scenarios.add_side(world.cluster, replace(world.place, hash_label="pod-template-hash"), gone, tree)
+    sides = world.find(kind=TargetKind.DEPLOYMENT)
+    assert (hashes(sides), sides.progress.situation) == ((STABLE.hash, "cccccc"), "progressing")
+
+
+@pytest.mark.parametrize("answer", ["403", "503", "wrong shape"])
+def test_a_deployment_whose_replica_sets_cannot_be_read_is_no_first_revision(world, answer):
+    scenarios.deployment(world.cluster, world.place)
+    world.cluster.fail(Fault(resource="replicasets.apps", answer=ANSWERS[answer]))
+    sides = world.find(kind=TargetKind.DEPLOYMENT)
+    assert (sides.progress.situation, counts(sides)) == ("unknown", (0, 0))
+    assert sides.progress.obstacle == "the ReplicaSets of deployment checkout could not be read"
+    (cause,) = (gap for gap in sides.gaps if gap.what.startswith("ReplicaSets"))
+    (diff,) = (gap for gap in sides.gaps if gap.source is SourceKind.DIFF)
+    assert cause.hint
+    assert diff.hint == cause.hint
 
 
 def test_the_first_revision_of_a_deployment(world):
@@ -298,6 +385,53 @@ def test_a_pod_that_both_selectors_name_counts_as_canary(world):
     sides = world.find(selectors=named)
     assert counts(sides) == (3, 2)
     assert any(gap.what == "two sides apart" for gap in sides.gaps)
+
+
+OUTRIGHT = Pair(stable=f"rollouts-pod-template-hash={STABLE.hash}", canary=f"rollouts-pod-template-hash={CANARY.hash}")
+
+
+@pytest.mark.parametrize("answer", ["401", "429", "503", "not json"])
+def test_label_selectors_do_not_hide_a_state_that_could_not_be_read(world, answer):
+    """It may be aborted, as it is here."""
+    scenarios.canary(world.cluster, world.place)
+    world.cluster.change(
+        "argoproj.io", "rollouts", "shop", "checkout", lambda rollout: rollout["status"].update(abort=True)
+    )
+    assert world.find(selectors=OUTRIGHT).progress.obstacle == "rollout checkout was aborted"
+    world.cluster.fail(Fault(resource="rollouts.argoproj.io", answer=ANSWERS[answer]))
+    sides = world.find(selectors=OUTRIGHT)
+    assert counts(sides) == (3, 2)
+    assert "could not be read" in sides.progress.obstacle
+    assert not any("replicasets" in gap.hint for gap in sides.gaps), "nobody asked for them"
+
+
+def test_label_selectors_need_no_right_to_read_the_rollout(world):
+    scenarios.canary(world.cluster, world.place)
+    world.cluster.denied.add(("get", "rollouts.argoproj.io"))
+    sides = world.find(selectors=OUTRIGHT)
+    assert (sides.progress.strategy, sides.progress.obstacle, counts(sides)) == ("selectors", "", (3, 2))
+    assert not any("replicasets" in gap.hint for gap in sides.gaps), "nobody asked for them"
+
+
+def test_label_selectors_that_name_a_sides_own_pods_keep_what_the_rollout_says_of_it(world):
+    scenarios.canary(world.cluster, world.place)
+    assert world.find(selectors=OUTRIGHT) == world.find()
+
+
+@pytest.mark.parametrize("selector", ["track=baseline", "track=nobody"])
+def test_a_side_of_other_pods_goes_by_them_alone(world, selector):
+    """Neither metrics nor the difference are those of the Rollout's own stable side."""
+    scenarios.canary(world.cluster, world.place)
+    baseline = replace(STABLE, hash="ba5e00", pods=2, labels={"track": "baseline"})
+    other = replace(world.place, app="checkout-baseline")
+    scenarios.deployment(world.cluster, other, stable=baseline, newest=None)
+    sides = world.find(selectors=Pair(stable=selector, canary=""))
+    assert hashes(sides) == ("", CANARY.hash)
+    assert all(name.startswith("checkout-baseline-") for name in sides.scope.pods.stable)
+    assert sides.scope.services == Pair(stable="", canary="checkout-canary")
+    assert sides.scope.ingresses == ()
+    assert STABLE.hash not in values(sides.scope, Side.STABLE)["pods"]
+    assert sides.diff is None
 
 
 def test_pods_of_another_workload_with_the_same_hash_are_left_out(world):

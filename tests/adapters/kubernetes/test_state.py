@@ -196,9 +196,7 @@ STEPS = ({"setWeight": 0}, {"pause": {}}, {"setWeight": 20}, {"pause": {"duratio
     ],
 )
 def test_the_canarys_weight(tree, weight):
-    plan = plan_rollout(tree, [], UNSAID)
-    assert plan.progress.weight == weight
-    assert any(gap.what == "traffic of the canary" for gap in plan.gaps) is (weight == 0)
+    assert plan_rollout(tree, [], UNSAID).progress.weight == weight
 
 
 @pytest.mark.parametrize(("stable", "services"), [("ping", ("p1", "p2")), ("pong", ("p2", "p1")), ("", ("p1", "p2"))])
@@ -282,6 +280,18 @@ def test_an_experiment_that_is_being_ended_promotes_nothing():
 )
 def test_a_label_selector_as_text(selector, text):
     assert selector_of({"spec": {"selector": selector}, "status": {"selector": "from=status"}}) == text
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "app=a,rollouts-pod-template-hash=5b8f9c,tier in (x,y)",
+        "rollouts-pod-template-hash=5b8f9c,app=a,tier in (x,y)",
+        "app=a,tier in (x,y),rollouts-pod-template-hash=5b8f9c",
+    ],
+)
+def test_a_label_selector_in_the_status_is_taken_without_the_hash_of_one_side(selector):
+    assert selector_of({"status": {"selector": selector}}) == "app=a,tier in (x,y)"
 
 
 KEYS = st.sampled_from(

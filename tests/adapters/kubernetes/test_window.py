@@ -44,6 +44,30 @@ def test_a_canary_that_is_warming_up_is_in_the_way(ready, seconds):
     assert "still warming up: its youngest pod became ready" in found.obstacle
 
 
+@pytest.mark.parametrize(
+    ("ready", "told", "hint"),
+    [
+        (
+            -200,
+            "the analysis was over before the canary of now took traffic: its youngest pod became ready at 10:03:20",
+            "replaced",
+        ),
+        (0, "the analysis was over before the canary of now took traffic", "replaced"),
+        (
+            10,
+            "the canary was still warming up: its youngest pod became ready 10 s before the end of the",
+            "initialDelay",
+        ),
+    ],
+)
+def test_an_analysis_that_was_over_before_its_canary_had_warmed_up_says_so(ready, told, hint):
+    """Its pods of now may be others than those that it looked at."""
+    found = choose(END, USUAL, [ago(5000), ago(ready)], [], None, over=True)
+    assert told in found.obstacle
+    assert hint in found.hint
+    assert found.window.end == END
+
+
 def test_a_canary_that_was_never_ready_is_seen_from_its_start():
     found = chosen(None, None, started=(120, 90))
     assert (found.window.seconds, found.obstacle) == (120, "")

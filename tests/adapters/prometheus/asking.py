@@ -2,7 +2,11 @@
 
 from rollout_verdict.adapters.prometheus.collect import Prometheus
 from rollout_verdict.adapters.prometheus.options import Server, Wanted
-from rollout_verdict.core.values import Side
+from rollout_verdict.core.evidence import Evidence
+from rollout_verdict.core.policy import Policy
+from rollout_verdict.core.redaction.redact import Redactor
+from rollout_verdict.core.values import Pair, Side
+from rollout_verdict.engine import judge
 from tests.adapters.prometheus.world import END
 
 
@@ -14,6 +18,15 @@ def collect(address, scope, *presets, wanted=None, server=None, now=END + 3600, 
         **more,
     )
     return source.collect(scope, deadline_s=30.0, on_done=lambda _done, _total: None)
+
+
+def judged(evidence, gaps, scope):
+    """What an engine makes of metrics alone."""
+    both = Pair(stable=Side.STABLE, canary=Side.CANARY)
+    whole = Evidence(
+        rollout=scope.rollout, window=scope.window, pods=both.map(scope.pods.of), metrics=evidence, gaps=gaps
+    )
+    return judge(whole, Policy(), None, Redactor())
 
 
 def values(evidence, name, side: Side):

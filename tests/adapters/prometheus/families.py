@@ -162,6 +162,17 @@ def _nginx(namespace="namespace", service="service", /, **more):
     return rows
 
 
+def _reports(service="service"):
+    """Another Service of the same Ingress, which fails and has a canary of its own."""
+
+    def also(family, world, side):
+        canary = f"{world.namespace}-reports-canary-80" if side is Side.CANARY else ""
+        (row,) = family.rows(world, side)
+        return [(family.counter, {**row, **family.bad, service: "reports", "canary": canary}, counter(12.0))]
+
+    return also
+
+
 def _istio(reporter, *, pods=False):
     def rows(world, side):
         common = {
@@ -242,13 +253,19 @@ FAMILIES = [
         id="nginx", preset="nginx", prefix="nginx", counter="nginx_ingress_controller_requests",
         rows=_nginx(), **STATUS,
         latency=("histogram", "nginx_ingress_controller_response_duration_seconds", 1.0),
-        merged=_nothing(namespace="NS", ingress="another", canary="", service="another"),
+        merged=_nothing(namespace="NS", ingress="another", canary="", service="another"), also=_reports(),
     ),
     Family(
         id="nginx-exported", preset="nginx", prefix="nginx", counter="nginx_ingress_controller_requests",
         rows=_nginx("exported_namespace", "exported_service", namespace="ingress-nginx", service="controller-metrics"),
         **STATUS, latency=("histogram", "nginx_ingress_controller_request_duration_seconds", 1.0),
         merged=_nothing(exported_namespace="NS", ingress="another", canary="", namespace="ingress-nginx"),
+        also=_reports("exported_service"),
+    ),
+    Family(
+        id="nginx-by-pod", preset="nginx", prefix="nginx", counter="nginx_ingress_controller_requests",
+        rows=_nginx("exported_namespace", namespace="ingress-nginx", pod="controller-0"),
+        **STATUS, latency=("histogram", "nginx_ingress_controller_request_duration_seconds", 1.0), also=_reports(),
     ),
     Family(
         id="nginx-f5", preset="nginx", variant="f5", prefix="nginx",

@@ -4,6 +4,7 @@ from rollout_verdict.core.values import Side
 from tests.adapters.prometheus.world import World, counter, gauge, times
 
 WHOLE, BARE = World(namespace="kube-whole", number=200), World(namespace="kube-bare", number=201)
+ALIKE = World(namespace="kube-alike", number=202)  # the canary's pods do as well as those of stable
 CORES = {Side.STABLE: 0.2, Side.CANARY: 0.5}
 MEMORY = {Side.STABLE: 200 * 2**20, Side.CANARY: 300 * 2**20}
 
@@ -12,6 +13,8 @@ def write_all(tsdb):
     for side in Side:
         for pod in WHOLE.pods(side):
             _pod(tsdb, WHOLE.namespace, pod, side)
+        for pod in ALIKE.pods(side):
+            _pod(tsdb, ALIKE.namespace, pod, Side.STABLE)
     # Series of the namespace without a pod: totals of a node.
     tsdb.add("container_cpu_usage_seconds_total", {"namespace": BARE.namespace, "id": "/"}, counter(1.0))
 

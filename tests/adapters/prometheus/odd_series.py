@@ -14,18 +14,30 @@ RENAMED = World(namespace="renamed", number=215)
 BEFORE = replace(RENAMED, hashes=Pair(stable=RENAMED.hashes.stable, canary="6c9d7bb4d8"))
 NEIGHBOURS = World(namespace="neighbours", number=216)
 UNSURE = World(namespace="unsure", number=217)
+CLUSTERS = World(namespace="clusters", number=218)
+HERE, THERE = "eu-1", 'us "1"\\'  # of clusters: the second is a name that has to be escaped
+WORDS = World(namespace="words", number=219)
 GCLB = "stackdriver_https_lb_rule_loadbalancing_googleapis_com_https_backend_request_count"
 
 
 def write_all(tsdb):
     tsdb.add("nginx_gateway_fabric_http_requests_total", {"class": "nginx"}, counter(50.0))
     _write(tsdb)
+    for side in Side:
+        for pod in CLUSTERS.pods(side):
+            for name, code in ((HERE, "200"), (THERE.translate(_ESCAPES), "500")):
+                labels = {"pod": pod, "namespace": CLUSTERS.namespace, "cluster": name, "code": code}
+                tsdb.add("http_requests_total", labels, counter(RATE.of(side)))
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
 def _write(tsdb):
     """``SLOW`` has a canary beyond the highest bound, ``SLOWER`` both sides; ``TWICE`` two backends a side; ``RARE`` is
     scraped twice in the window; the canary of ``RENAMED`` has another label for the status; beside ``NEIGHBOURS`` and
-    ``UNSURE`` stand services whose names begin alike, behind ports with a number and with a name."""
+    ``UNSURE`` stand services whose names begin alike, behind ports with a number and with a name; ``WORDS`` has words for
+    the status, and half of what its canary answers are failures."""
     for side in Side:
         for world in (NO_STATUS, SLOW, SLOWER):
             for pod in world.pods(side):
@@ -55,6 +67,10 @@ def _write(tsdb):
         for pod in BEFORE.pods(side) if side is Side.CANARY else ():
             labels = {"pod": pod, "namespace": BEFORE.namespace, "status": "200"}
             tsdb.add("http_requests_total", labels, counter(RATE.of(side)))
+        for pod in WORDS.pods(side):
+            for status, share in (("success", 0.5), ("error", 0.5 if side is Side.CANARY else 0.0)):
+                labels = {"pod": pod, "namespace": WORDS.namespace, "status": status}
+                tsdb.add("http_requests_total", labels, counter(RATE.of(side) * share))
         for world, port in ((NEIGHBOURS, "80"), (UNSURE, "http")):
             service = world.services.of(side)
             for name, code, rate in ((service, "200", RATE.of(side)), (f"{service}-admin", "500", 100.0)):

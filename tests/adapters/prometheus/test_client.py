@@ -10,6 +10,7 @@ import pytest
 
 from rollout_verdict.adapters.prometheus.client import LARGEST_ANSWER, Client
 from rollout_verdict.adapters.prometheus.collect import Prometheus
+from rollout_verdict.adapters.prometheus.memory import Memory
 from rollout_verdict.adapters.prometheus.options import OwnQuery, Server, Wanted, permitted
 from rollout_verdict.adapters.prometheus.trouble import TREATMENTS, Kind, TroubleError
 from rollout_verdict.core.values import Side
@@ -29,10 +30,11 @@ async def no_sleep(_seconds):
     """Waiting between attempts takes no time here."""
 
 
-def collect(address, *, deadline_s=20.0, server=None, wanted=None, sleep=no_sleep):
+def collect(address, *, deadline_s=20.0, server=None, wanted=None, sleep=no_sleep, memory=None):
     source = Prometheus(
         server=server or Server(address=address, timeout_s=5.0),
         wanted=wanted or Wanted(presets=("nginx",)),
+        memory=memory or Memory(),
         now=lambda: END + 3600,
         sleep=sleep,
         jitter=lambda: 1.0,
@@ -233,7 +235,7 @@ def test_what_was_answered_before_the_deadline_counts():
         return Reply(wait_s=30.0) if slow else usual(request)
 
     with served(behave) as (address, _):
-        evidence, gaps = collect(address, deadline_s=2.5)
+        evidence, gaps = collect(address, deadline_s=6.0)
     assert "nginx_error_ratio" in {meta.name for meta in evidence.meta}
     assert "nginx_request_duration_p99_seconds" not in {meta.name for meta in evidence.meta}
     assert any(Kind.TIMED_OUT.value in gap.reason for gap in gaps)
@@ -285,6 +287,45 @@ def test_partial_answers_are_told_and_not_used(preset):
         "the server warned: store 10.0.0.7 is down",
     }
     assert all(gap.hint for gap in gaps)
+
+
+DOWN = "store 10.0.0.9: rpc error: code = Unavailable"
+
+
+def lacking(request):
+    """Behave like Thanos with a store away: a good status, a warning, and less data."""
+    body = json.loads(usual(request).body)
+    data = [] if request.path.endswith("/values") else {**body["data"], "result": []}
+    return success(data, warnings=[DOWN])
+
+
+@pytest.mark.parametrize("auto", [False, True], ids=["by name", "auto"])
+@pytest.mark.parametrize("stage", ["names", "sides", "details"])
+def test_what_a_partial_answer_lacks_is_neither_absent_nor_remembered(stage, auto):
+    """The gap says that a store is away, not that nobody scrapes; with the store back, the next measurement sees."""
+    wanted, memory, away = Wanted(presets=() if auto else ("nginx",)), Memory(), True
+
+    def behave(request):
+        return lacking(request) if away and request.stage == stage else usual(request)
+
+    with served(behave) as (address, _):
+        evidence, gaps = collect(address, wanted=wanted, memory=memory)
+        away = False
+        later, none = collect(address, wanted=wanted, memory=memory)
+    assert evidence is None
+    assert f"{Kind.PARTIAL.value}: {DOWN}" in {gap.reason for gap in gaps}
+    assert not [gap for gap in gaps if "absent" in gap.reason or "scrape" in gap.hint]
+    assert none == ()
+    assert "nginx_error_ratio" in {meta.name for meta in later.meta}
+
+
+def test_an_own_query_needs_no_list_of_metrics():
+    """What the presets lack for a partial answer, or a refused one, the operator's own query does not lack."""
+    wanted = Wanted(presets=("nginx",), queries=(OWN,))
+    with served(at("names", lacking)) as (address, _):
+        evidence, gaps = collect(address, wanted=wanted)
+    assert {meta.name for meta in evidence.meta} == {OWN.name}
+    assert [gap.reason for gap in gaps] == [f"{Kind.PARTIAL.value}: {DOWN}"]
 
 
 def test_a_warning_about_a_query_does_not_make_its_answer_partial():

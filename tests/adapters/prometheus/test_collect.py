@@ -4,15 +4,13 @@ import dataclasses
 
 import pytest
 
+from rollout_verdict.adapters.prometheus import catalogue
 from rollout_verdict.adapters.prometheus.memory import Memory
-from rollout_verdict.adapters.prometheus.options import OwnQuery, Wanted
-from rollout_verdict.core.evidence import Direction, Evidence
-from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.redaction.redact import Redactor
-from rollout_verdict.core.values import Decision, Pair, Severity, Side, SourceKind
-from rollout_verdict.engine import judge
+from rollout_verdict.adapters.prometheus.options import OwnQuery, Wanted, matching
+from rollout_verdict.core.evidence import Direction
+from rollout_verdict.core.values import Decision, Severity, Side, SourceKind
 from tests.adapters.prometheus import odd_series
-from tests.adapters.prometheus.asking import collect, mean, values
+from tests.adapters.prometheus.asking import collect, judged, mean, values
 from tests.adapters.prometheus.conftest import world
 from tests.adapters.prometheus.families import FAMILIES
 from tests.adapters.prometheus.world import END, RATE, WINDOW_S
@@ -20,14 +18,6 @@ from tests.adapters.prometheus.world import END, RATE, WINDOW_S
 NGINX, APP, ALB, TRAEFIK = (
     next(one for one in FAMILIES if one.id == name) for name in ("nginx", "app-status", "alb", "traefik")
 )
-
-
-def judged(evidence, gaps, scope):
-    both = Pair(stable=Side.STABLE, canary=Side.CANARY)
-    whole = Evidence(
-        rollout=scope.rollout, window=scope.window, pods=both.map(scope.pods.of), metrics=evidence, gaps=gaps
-    )
-    return judge(whole, Policy(), None, Redactor())
 
 
 def of_metrics(result, *severities):
@@ -276,6 +266,16 @@ def test_a_counter_without_status_does_not_pass_as_free_of_failures(families):
     assert "status, code, status_code" in gap.reason
 
 
+def test_words_for_a_status_do_not_pass_as_free_of_failures(families):
+    """``status="error"`` is no 5xx: no ratio of 0 where half of the canary's requests fail, but a gap and no promotion."""
+    scope = odd_series.WORDS.scope()
+    evidence, gaps = collect(families, scope)
+    assert {meta.direction for meta in evidence.meta} == {Direction.NEUTRAL}
+    (gap,) = [gap for gap in gaps if gap.what == "failures in the metrics of preset app"]
+    assert "known values" in gap.reason
+    assert judged(evidence, gaps, scope).verdict.decision is Decision.INCONCLUSIVE
+
+
 def test_a_canary_beyond_the_highest_bound_is_told_of_and_judged(families):
     """Its quantiles are at least the highest bound, and stable's are not: that is harm, and the gap says how little."""
     scope = odd_series.SLOW.scope()
@@ -357,3 +357,56 @@ def test_services_that_cannot_be_told_apart_by_name_are_not_separable(families):
     evidence, gaps = collect(families, odd_series.UNSURE.scope(), "traefik")
     assert evidence is None
     assert any(gap.reason.startswith("not-separable: 2 service fit one side") for gap in gaps)
+
+
+def test_series_of_several_clusters_are_told(families):
+    """The same pods in each: nothing else shows that half of what is added up is another cluster's."""
+    evidence, gaps = collect(families, odd_series.CLUSTERS.scope(), "app")
+    assert mean(evidence, "http_error_ratio", Side.CANARY) == pytest.approx(0.5, rel=0.02)
+    (gap,) = [gap for gap in gaps if gap.what == "one cluster in the metrics of preset app"]
+    assert "2 values of the label cluster" in gap.reason
+    assert "prometheus.matchers" in gap.hint
+
+
+@pytest.mark.parametrize(("cluster", "failing"), [(odd_series.HERE, 0.0), (odd_series.THERE, 1.0)])
+@pytest.mark.parametrize("presets", [("app",), ()])
+def test_matchers_take_the_series_of_one_cluster(families, presets, cluster, failing):
+    """Presets by their probes, and own queries by the placeholder; of several clusters nothing is remembered."""
+    memory = Memory()
+    collect(families, odd_series.CLUSTERS.scope(), *presets, memory=memory)
+    query = OwnQuery(name="mine", query='sum by (pod) (rate(http_requests_total{${matchers},pod=~"${pods}"}[${rate}]))')
+    wanted = Wanted(presets=presets, queries=(query,), matchers=(("cluster", cluster),))
+    evidence, gaps = collect(families, odd_series.CLUSTERS.scope(), wanted=wanted, memory=memory)
+    assert [gap for gap in gaps if "cluster" in gap.what] == []
+    for side in Side:
+        pods = len(odd_series.CLUSTERS.pods(side))
+        assert mean(evidence, "http_error_ratio", side) == failing
+        assert mean(evidence, "mine", side, total=True) == pytest.approx(pods * RATE.of(side), rel=0.02)
+
+
+def test_a_cluster_without_series_is_absent(families):
+    """The same server, another name: there is nothing, rather than everybody's."""
+    wanted = Wanted(presets=("app",), matchers=(("cluster", "ap-1"),))
+    evidence, gaps = collect(families, odd_series.CLUSTERS.scope(), wanted=wanted)
+    assert evidence is None
+    assert [gap.reason.partition(":")[0] for gap in gaps] == ["absent"]
+
+
+def test_a_query_that_wants_matchers_where_there_are_none_is_a_gap(families):
+    query = OwnQuery(name="mine", query="sum by (pod) (rate(http_requests_total{${matchers}}[${rate}]))")
+    _, gaps = collect(families, world(APP, "shop").scope(), wanted=Wanted(presets=("app",), queries=(query,)))
+    assert [gap.reason for gap in gaps if gap.what == "metrics of query mine"] == [
+        "nothing is known to put in for ${matchers}"
+    ]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
+def test_every_preset_asks_by_the_matchers(families, family):
+    """Its own series are there, of no such cluster: not one query of the probe may take them."""
+    matchers, memory = (("cluster", "ap-1"),), Memory()
+    known = {metric for preset in catalogue.presets() for one in preset.variants for metric in one.metrics}
+    memory.keep_names(f"{families} {matching(matchers)}", frozenset(known))  # as if that cluster had all metrics
+    wanted = Wanted(presets=(family.preset,), matchers=matchers)
+    evidence, gaps = collect(families, world(family, "shop").scope(), wanted=wanted, memory=memory)
+    assert evidence is None
+    assert [gap.reason.partition(":")[0] for gap in gaps if "preset" in gap.what] == ["absent"]

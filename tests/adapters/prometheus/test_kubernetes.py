@@ -2,10 +2,12 @@
 
 import pytest
 
+from rollout_verdict.adapters.prometheus.options import OwnQuery, Wanted
+from rollout_verdict.core.evidence import Direction
 from rollout_verdict.core.metrics.judge import MetricPolicy, judge_metrics
-from rollout_verdict.core.values import Side
-from tests.adapters.prometheus.asking import collect, mean, values
-from tests.adapters.prometheus.kubernetes_series import BARE, CORES, MEMORY, WHOLE
+from rollout_verdict.core.values import Decision, Side
+from tests.adapters.prometheus.asking import collect, judged, mean, values
+from tests.adapters.prometheus.kubernetes_series import ALIKE, BARE, CORES, MEMORY, WHOLE
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,27 @@ def test_the_judge_reads_them_as_what_they_are(found):
     assert checks["pod_ready"].method == "share of time"
     assert checks["container_memory_working_set_bytes"].method == "growth"
     assert checks["container_network_receive_bytes_per_second"].severity == "info"
+
+
+def test_pods_that_do_well_are_no_reason_to_promote(families):
+    """A canary without a request, or whose requests nobody counts, has healthy pods, too."""
+    evidence, gaps = collect(families, ALIKE.scope())
+    assert "container_cpu_usage_cores" in {meta.name for meta in evidence.meta}
+    assert judged(evidence, gaps, ALIKE.scope()).verdict.decision is Decision.INCONCLUSIVE
+
+
+def test_pods_that_do_badly_are_a_reason_to_roll_back(found):
+    """Kills and restarts are harm whether or not anybody counted the requests."""
+    assert judged(*found, WHOLE.scope()).verdict.decision is Decision.ROLLBACK
+
+
+def test_a_query_of_the_operator_says_what_it_is_worth(families):
+    """Beside the preset's series, which cannot acquit, an own query still can."""
+    query = 'sum by (pod) (container_memory_working_set_bytes{namespace="${namespace}",pod=~"${pods}"})'
+    own = OwnQuery(name="memory_bytes", query=query, direction=Direction.HIGHER_IS_WORSE, unit="bytes")
+    evidence, gaps = collect(families, ALIKE.scope(), wanted=Wanted(queries=(own,)))
+    assert [meta.name for meta in evidence.meta if meta.acquits] == ["memory_bytes"]
+    assert judged(evidence, gaps, ALIKE.scope()).verdict.decision is Decision.PROMOTE
 
 
 def test_series_without_pods_are_not_separable(families):

@@ -1,10 +1,20 @@
 """Which address is asked, and with whose credentials."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout_verdict.adapters.prometheus.options import Address, AddressError, Server, Wanted, normal, permitted
+from rollout_verdict.adapters.prometheus.options import (
+    Address,
+    AddressError,
+    Server,
+    Wanted,
+    matching,
+    normal,
+    permitted,
+)
 from tests.adapters.prometheus.asking import collect
 from tests.adapters.prometheus.world import World
 
@@ -95,3 +105,40 @@ def test_no_text_gets_past_the_list(text):
     except AddressError:
         return
     assert found.own or found.base.startswith("https://vm.example/select/0/prometheus")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ((), ""),
+        ((("cluster", "eu-1"),), 'cluster="eu-1"'),
+        ((("tenant", "a"), ("cluster", 'e"u\\'), ("tenant", "a")), r'cluster="e\"u\\",tenant="a"'),
+        ((("cluster", "eu-1"), ("cluster", "us-1")), 'cluster="eu-1",cluster="us-1"'),  # no series is of both
+    ],
+)
+def test_matchers_stand_in_a_selector(pairs, expected):
+    assert matching(pairs) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, "x") for name in ("", "1a", "a-b", "a=b", 'a"', "__name__", "a\n", "\u00e9")],
+        *[("a", value) for value in ("", "x\ny", "x" * 201)],
+    ],
+)
+def test_what_is_no_label_and_no_value_is_refused(name, value):
+    with pytest.raises(ValueError, match="labels"):
+        matching(((name, value),))
+
+
+@given(st.text(min_size=1, max_size=40))
+def test_no_value_ends_its_string(value):
+    """What stands between the quotes is the value again."""
+    try:
+        told = matching((("a", value),))
+    except ValueError:
+        return
+    inside = re.fullmatch(r'a="((?:[^"\\\n]|\\.)*)"', told)
+    assert inside
+    assert re.sub(r"\\(.)", r"\1", inside[1]) == value

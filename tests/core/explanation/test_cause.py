@@ -140,3 +140,10 @@ def test_the_sample_that_holds_the_word_is_quoted_whichever_it_is():
     new = replace(new, pattern=replace(new.pattern, samples=Pair(stable=(), canary=samples)))
     assert cause._around(new, "6543") == "dial db:6543 refused"
     assert cause._around(new, "7777") == "dial db:<*> refused"
+
+
+def test_what_was_redacted_ties_nothing_by_the_name_of_its_kind():
+    cause = likely_cause(
+        builders.comparison(logs=builders.logs(error("secret not found")), diff=(diff("env/X", "", "<secret:1>"),))
+    )
+    assert cause.evidence == ("l1",)

@@ -1,5 +1,6 @@
 """The judge of logs: cases an engineer would recognise, each with the verdict that they would give."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from rollout_verdict.core.comparison import LogOutcome
 from rollout_verdict.core.evidence import Level, LogKind
 from rollout_verdict.core.logs.judge import LogPolicy, judge_logs
-from rollout_verdict.core.values import Severity
+from rollout_verdict.core.values import Pair, Severity
 from tests.core.log_builders import START, WINDOW, burst, logs, pattern, spread, traffic, untimed
 
 SERVED = pattern("GET <*> served", (400, 410), (405,))
@@ -72,13 +73,14 @@ def test_errors_of_one_pod_of_several():
 
 
 def test_new_on_one_pod_of_many():
-    """Beyond chance, but on a single pod of four: listed."""
+    """Beyond chance, but on a single pod: it may be a bad node, so it is a doubt and no harm."""
     result = judged(
         *(untimed(pattern(name, (400, 400), (400, 1))) for name in ("served", "cached")),
         untimed(pattern("disk broke", (0, 0), (40, 0), level=Level.ERROR)),
         metrics=traffic((5, 5), (5, 0.0001)),
     )
-    assert change(result, "disk broke").outcome is LogOutcome.TOO_FEW
+    found = change(result, "disk broke")
+    assert (found.outcome, found.severity) == (LogOutcome.NEW, Severity.WARN)
 
 
 def test_errors_are_held_against_requests():
@@ -288,6 +290,65 @@ def test_a_begin_logged_twice():
 def steps(canary, count=60):
     """A fixed workload of many kinds of step, all taken twice on each stable pod."""
     return [pattern(f"step {chr(97 + n % 26)}{chr(97 + n // 26)}", (2, 2), (canary(n),)) for n in range(count)]
+
+
+FAILED = pattern("order <*> failed", (0, 0), (0, 200), level=Level.ERROR)
+TWO = pattern("GET <*> served", (400, 410), (0, 405))
+
+
+def unread(evidence, **why):
+    """The first canary pod left no events, for the reason given."""
+    first, second = evidence.pods.canary
+    return replace(evidence, pods=replace(evidence.pods, canary=(replace(first, **why), second)))
+
+
+@pytest.mark.parametrize("why", [{"containers": ()}, {"partial": "not read whole before the deadline"}])
+def test_a_pod_that_was_not_read_is_not_a_silent_one(why):
+    """It neither thins the rates of its side nor counts among the pods that ought to know a message."""
+    result = judge_logs(unread(logs(TWO, FAILED), **why), None, WINDOW, POLICY)
+    assert harm(result) == ["order <*> failed"]
+    assert "200 on the canary (1 of 1 pod)" in change(result, "order <*> failed").reason
+    alike = judge_logs(unread(logs(TWO), **why), None, WINDOW, POLICY)
+    assert change(alike, "GET <*> served").ratio == pytest.approx(1.0, abs=0.02)
+
+
+def test_requests_of_a_side_are_those_of_its_unread_pods_as_well():
+    """The traffic of the side is shared out among all pods before those that were not read are left out."""
+    metrics = traffic((4,), (4,))
+    metrics = replace(metrics, series=metrics.series.map(lambda side: tuple(replace(one, pod="") for one in side)))
+    result = judge_logs(unread(logs(TWO, FAILED), containers=()), metrics, WINDOW, POLICY)
+    assert result.exposure == Pair(stable=800.0, canary=400.0)
+
+
+def test_an_empty_log_is_that_of_a_silent_pod():
+    """A log that was read to its end and held nothing is a finding about its pod."""
+    result = judge_logs(logs(TWO, FAILED), None, WINDOW, POLICY)
+    assert "200 on the canary (1 of 2 pods)" in change(result, "order <*> failed").reason
+
+
+def test_an_error_of_one_pod_all_through_the_window():
+    """It may be a bad node, so it is no harm by itself; but nobody may call it too rare."""
+    served = pattern("GET <*> served", (400, 410), (200, 205))
+    result = judged(served, FAILED)
+    found = change(result, "order <*> failed")
+    assert (found.outcome, found.severity, found.significant) == (LogOutcome.NEW, Severity.WARN, True)
+    assert "on few pods, all through the window: 200 on the canary (1 of 2 pods)" in found.reason
+
+
+@pytest.mark.parametrize(
+    "calm",
+    [
+        pattern("x <*>", (0, 0), (0, 200), level=Level.ERROR, rows=((burst(0), burst(0)), (burst(0), burst(200)))),
+        pattern("x <*>", (0, 0), (0, 9), level=Level.ERROR),
+        pattern("x <*>", (0, 0), (0, 200), level=Level.WARN),
+        untimed(pattern("x <*>", (0, 0), (0, 200), level=Level.ERROR)),
+    ],
+    ids=["a burst", "few", "no error", "no times"],
+)
+def test_a_burst_of_one_pod_is_not_told_from_chance(calm):
+    """Nor is what comes seldom, or what is no error."""
+    result = judged(pattern("GET <*> served", (400, 410), (200, 205)), calm)
+    assert change(result, "x <*>").severity is Severity.INFO
 
 
 def test_a_run_cut_short():

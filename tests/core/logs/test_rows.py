@@ -11,7 +11,9 @@ POLICY = LogPolicy()
 
 def rows_of(*patterns, policy=POLICY):
     evidence = logs(*patterns)
-    rows, habit = build_rows(evidence, derive_exposure(evidence, None, WINDOW, policy), policy)
+    rows, habit = build_rows(
+        evidence, derive_exposure(evidence, None, WINDOW, policy, pods=evidence.pods.map(len)), policy
+    )
     return {row.pattern.template: row for row in rows}, habit
 
 

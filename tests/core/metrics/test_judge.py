@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from rollout_verdict.core.comparison import MetricOutcome
 from rollout_verdict.core.metrics.judge import MetricPolicy, judge_metrics
-from rollout_verdict.core.metrics.series import metric_evidence, parse_metrics
+from rollout_verdict.core.metrics.series import infer_meta, metric_evidence, parse_metrics
 from rollout_verdict.core.values import Pair, Severity
 from tests.core.metric_evidence import evidence, noisy, series, sides, traffic
 
@@ -206,6 +207,28 @@ def test_too_little_to_judge_is_said(case):
     found = judge(metrics)
     assert not found.adequate
     assert found.reason.startswith(reason) or reason in found.reason
+
+
+ONE_SIDED = [replace(infer_meta(name), acquits=False) for name in (CPU, MEMORY, READY)]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "adequate"),
+    [
+        ({CPU: sides(1, 1), READY: ([[1] * 18] * 3, [[1] * 18])}, False),
+        ({CPU: sides(1, 1), RATE: traffic()}, False),
+        ({CPU: sides(1, 1), LATENCY: sides(1, 1)}, True),
+        ({CPU: sides(1, 1), LATENCY: ([[1.0] * 18], [])}, False),
+        ({CPU: sides(1, 8)}, True),
+    ],
+    ids=["as on stable", "with traffic", "with latency", "with latency of one side", "worse"],
+)
+def test_what_pods_use_convicts_and_never_acquits(metrics, adequate):
+    """Healthy, idle pods are no sign of a healthy version; a canary that burns eight times the processor time is harm."""
+    found = judge(metrics, metas=ONE_SIDED)
+    assert found.adequate is adequate
+    assert adequate or found.reason.startswith("the metrics tell what pods use and how they fare (")
+    assert (found.checks[0].severity is Severity.FAIL) is (metrics[CPU][1][0][0] > 4)
 
 
 def test_pods_that_keep_restarting_need_no_traffic_to_be_judged():

@@ -79,23 +79,39 @@ def log(cluster: Cluster, request: Request, query: Mapping[str, str]) -> bytes:
         container = spec["containers"][0]["name"]
     if container not in names:
         raise status.bad_request(f"container {container} is not valid for pod {request.name}")
-    previous = query.get("previous") == "true"
-    text = cluster.logs.get((request.namespace, request.name, container, previous))
-    if text is None and previous:
-        raise status.bad_request(f'previous terminated container "{container}" in pod "{request.name}" not found')
-    waiting = _waiting(pod, container)
-    if text is None and waiting:
-        why = "trying and failing to pull image" if "ImagePull" in waiting else f"waiting to start: {waiting}"
-        raise status.bad_request(f'container "{container}" in pod "{request.name}" is {why}')
-    return logs.cut(text or b"", query, cluster.clock())
+    key = (request.namespace, request.name, container, _meant(pod, container, query.get("previous") == "true"))
+    if key not in cluster.logs and key[-1]:
+        raise status.bad_request("unable to retrieve container logs for containerd://gone")
+    return logs.cut(cluster.logs.get(key, b""), query, cluster.clock())
 
 
-def _waiting(pod: Mapping[str, Any], container: str) -> str:
+def _meant(pod: Mapping[str, Any], container: str, previous: bool) -> bool:
+    """Tell whether the log of the last terminated container is meant, or else the present one's. Raises Refusal.
+
+    As ``validateContainerLogStatus`` in kubernetes pkg/kubelet/kubelet_pods.go has it.
+    """
     told = pod.get("status", {})
-    for entry in (*told.get("containerStatuses", ()), *told.get("initContainerStatuses", ())):
-        if entry["name"] == container:
-            return str(entry["state"].get("waiting", {}).get("reason", ""))
-    return "ContainerCreating"
+    entries = (*told.get("containerStatuses", ()), *told.get("initContainerStatuses", ()))
+    entry = next((one for one in entries if one["name"] == container), None)
+    named = f'container "{container}" in pod "{pod["metadata"]["name"]}"'
+    if entry is None:
+        raise status.bad_request(f"{named} is not available")
+    terminated = "terminated" in entry["lastState"]
+    if previous:
+        if not terminated:
+            raise status.bad_request(f"previous terminated {named} not found")
+        return True
+    if not {"running", "terminated"}.isdisjoint(entry["state"]):
+        return False
+    if terminated:
+        return True
+    waiting = entry["state"].get("waiting", {}).get("reason", "")
+    why = {
+        "ErrImagePull": "waiting to start: image can't be pulled",
+        "ImagePullBackOff": "waiting to start: trying and failing to pull image",
+        "": "waiting to start - no logs yet",
+    }
+    raise status.bad_request(f"{named} is {why.get(waiting, f'waiting to start: {waiting}')}")
 
 
 def _object(cluster: Cluster, request: Request) -> dict[str, Any]:

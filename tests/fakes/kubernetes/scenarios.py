@@ -1,7 +1,7 @@
 """Rollouts in every situation, with their ReplicaSets, pods, logs and events, as Argo Rollouts 1.9 leaves them."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -78,7 +78,7 @@ def _write(cluster: Cluster, place: Place, version: Version, pod: Mapping[str, A
     if version.fares in ("crash-loop", "out-of-memory"):
         died = [(place.now - timedelta(seconds=41), "panic: cannot open ledger")]
         cluster.log(namespace, name, place.container, text + logs.stamped(died), previous=True)
-        text = b""
+        text = logs.stamped([(place.now - timedelta(seconds=9), "starting again")])
     cluster.log(namespace, name, place.container, text)
     for other in (*version.sidecars, *version.init):
         cluster.log(namespace, name, other, logs.stamped([(start, "proxy is ready")]))
@@ -223,6 +223,7 @@ def blue_green(
         "updatedReplicas": preview.pods,
         "conditions": [_condition(place, preview, situation)],
         "blueGreen": {"activeSelector": serving.hash, "previewSelector": preview.hash},
+        "selector": f"app={place.app},{HASH}={serving.hash}",  # that of the active ReplicaSet
     }
     if situation == "paused":
         paused = {"reason": "BlueGreenPause", "startTime": rfc3339(place.now - timedelta(seconds=240))}
@@ -330,10 +331,12 @@ def deployment(
     return tree
 
 
-def workload_ref(cluster: Cluster, place: Place, **situation: Any) -> dict[str, Any]:
-    """Add a canary rollout whose template stands in a Deployment scaled to zero."""
-    tree = canary(cluster, place, **situation)
-    newest = situation.get("newest") or CANARY
+def workload_ref(
+    cluster: Cluster, place: Place, *, make: Callable[..., Any] = canary, **situation: Any
+) -> dict[str, Any]:
+    """Add a rollout as ``make`` does, whose template stands in a Deployment scaled to zero."""
+    tree = make(cluster, place, **situation)
+    newest = situation.get("newest") or situation.get("preview") or CANARY
     plain = replace(place, hash_label="pod-template-hash")
     shape = objects.template(plain, newest)
     shape["metadata"]["labels"].pop("pod-template-hash")

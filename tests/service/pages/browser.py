@@ -10,7 +10,8 @@ from tests.render.test_html_browser import ARGUMENTS
 ARTIFACTS = ROOT / ".ci" / "artifacts" / "pages"
 DESKTOP, PHONE = 1280, 390
 FONTS = "--font-render-hinting=none"  # so that screenshots of two machines are alike
-__all__ = ["ARGUMENTS", "ARTIFACTS", "DESKTOP", "FONTS", "PHONE", "browsing", "session"]
+HOST = "verdict.test"  # of this machine, and to a browser none that it trusts without TLS, as 127.0.0.1 is
+__all__ = ["ARGUMENTS", "ARTIFACTS", "DESKTOP", "FONTS", "HOST", "PHONE", "browsing", "session"]
 
 
 def session(services, token, address):

@@ -6,7 +6,7 @@ from playwright.sync_api import sync_playwright
 from tests.conftest import needs
 from tests.service.conftest import make_services, served
 from tests.service.pages import axe, scenes
-from tests.service.pages.browser import ARGUMENTS, FONTS
+from tests.service.pages.browser import ARGUMENTS, FONTS, HOST
 
 
 @pytest.fixture(scope="module")  # its event loop must not outlive the module: others would meet it running
@@ -14,7 +14,9 @@ def chromium():
     """Debian's Chromium."""
     program = needs("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS, FONTS])
+        browser = playwright.chromium.launch(
+            executable_path=program, args=[*ARGUMENTS, FONTS, f"--host-resolver-rules=MAP {HOST} 127.0.0.1"]
+        )
         yield browser
         browser.close()
 

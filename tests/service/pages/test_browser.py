@@ -11,7 +11,7 @@ from tests.render.test_html_browser import CONTRAST
 from tests.service.conftest import TOKENS, make_services, served
 from tests.service.memory import BUNDLES, packed
 from tests.service.pages import axe, scenes
-from tests.service.pages.browser import DESKTOP, PHONE, browsing, session, shoot
+from tests.service.pages.browser import DESKTOP, HOST, PHONE, browsing, session, shoot
 
 PAGES = {
     "list": "/analyses",
@@ -27,6 +27,7 @@ PAGES = {
     "exchange": "/analyses/rollback/exchange",
     "history": "/history?namespace=shop&name=checkout",
     "missing": "/analyses/missing",
+    "nowhere": "/nowhere",
 }
 # The browser itself says in the console that a page is an answer of 404 or 422.
 STATUS = ("Failed to load resource: the server responded with a status of 4",)
@@ -305,8 +306,42 @@ def test_who_may_only_read_is_offered_nothing_else(chromium, filled):
     with browsing(chromium, cookies=logged_in(services, address, "read")) as page:
         for path in ("/analyses", "/analyses/rollback", "/analyses/running"):
             page.goto(address + path)
-            assert page.locator("form[method=post]").count() == 0
+            assert page.locator("main form[method=post]").count() == 0
             assert page.get_by_role("link", name="New analysis").count() == 0
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no-script"])
+def test_who_is_logged_in_logs_out(chromium, filled, width, javascript):
+    """From any page, by keyboard, without script; the session is then gone and the page leads to the form."""
+    services, address = filled
+    cookies = logged_in(services, address, "read")
+    form = "[DOM] Password forms should"  # have a field for the user's name: a token has none
+    with browsing(chromium, cookies=cookies, width=width, javascript=javascript, allowed=[form]) as page:
+        page.goto(f"{address}/analyses/rollback")
+        assert page.get_by_role("button", name="Log out").is_visible()
+        for _ in range(10):
+            page.keyboard.press("Tab")
+            if page.locator(":focus").inner_text() == "Log out":
+                break
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/login")
+        assert page.context.cookies() == []
+        page.goto(f"{address}/analyses")
+        assert page.url.endswith("/login")
+
+
+def test_who_comes_without_tls_logs_in_and_out(chromium, tmp_path):
+    """Over plain HTTP a browser sends no Sec-Fetch-Site, and tells its origin only if the page's policy lets it."""
+    services = make_services(tmp_path, public_url=f"http://{HOST}")
+    says = ("[DOM] Password forms should", "The Cross-Origin-Opener-Policy header has been ignored", f"http://{HOST}:")
+    with served(services) as address, browsing(chromium, allowed=says) as page:
+        page.goto(f"{address.replace('127.0.0.1', HOST)}/login")
+        page.get_by_label("Token").fill(TOKENS["run"])
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url("**/analyses", timeout=20_000)
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/login", timeout=20_000)
 
 
 def test_day_and_night_differ(chromium, filled):

@@ -1,15 +1,19 @@
 """The pages over HTTP: who may open and do what, filters and pages, what goes wrong, what browsers are told to refuse."""
 
 import re
+from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
-from rollout_verdict.jobs.analysis import Phase
+from rollout_verdict.core.memory import Marked, MarkKind
+from rollout_verdict.jobs.analysis import Analysis, Phase, Request
 from rollout_verdict.service.auth import COOKIE
 from rollout_verdict.service.pages.assets import address, assets
 from rollout_verdict.service.pages.frame import POLICY
+from rollout_verdict.service.pages.reading import IN_A_HISTORY
 from tests.service.conftest import TOKENS, bearer, make_client, make_services
-from tests.service.memory import BUNDLES, packed
+from tests.service.memory import BEGAN, BUNDLES, packed
 from tests.service.pages import scenes
 
 GETS = (
@@ -44,7 +48,7 @@ def test_who_may_read(services, path, who, status):
         answer = client.get(path, headers=HTML)
         assert answer.status_code == status
         if status == 303:
-            assert answer.headers["location"] == "/login"
+            assert answer.headers["location"] == f"/login?next={quote(path, safe='')}"
 
 
 @pytest.mark.parametrize("path", ["/analyses/rollback", "/analyses/rollback/exchange", "/analyses/none"])
@@ -69,6 +73,20 @@ def test_who_may_do(services, path, who, status):
             == status
         )
     assert services.analyses.kept["running"].phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("analysis", "words"),
+    [("error", "was not judged"), ("cancelled", "tells Argo Rollouts of an error"), ("gone", "is no longer kept")],
+)
+def test_what_has_no_evidence_offers_no_second_judgement(services, analysis, words):
+    """The button would be refused; and what is said of the rollout is what the doors tell Argo Rollouts."""
+    services.analyses.kept["gone"] = services.analyses.kept["promote"]  # its result is not there
+    with make_client(services) as client:
+        text = client.get(f"/analyses/{analysis}", headers=HTML).text
+        assert words in text
+        assert "Judge again" not in text
+        assert "inconclusive" not in text
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -149,6 +167,22 @@ def test_a_history_is_of_one_rollout(services):
         assert client.get("/history?namespace=shop").status_code == 422
 
 
+def test_only_a_session_can_be_logged_out_of(services):
+    """A browser with a session has the button; a token in a header is nothing that could be ended here."""
+    button = '<form class="leave" method="post" action="/logout">'
+    with make_client(services) as client:
+        assert button not in client.get("/analyses", headers=HTML).text
+    with make_client(services, "") as client:
+        client.cookies.set(COOKIE, services.auth.session(TOKENS["read"], "127.0.0.1"))
+        assert button in client.get("/analyses", headers=HTML).text
+        assert button in client.get("/analyses/none", headers=HTML).text
+        assert client.post("/logout", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+        left = client.post("/logout", headers={"Sec-Fetch-Site": "same-origin"})
+        assert (left.status_code, left.headers["location"]) == (303, "/login")
+        assert f'{COOKIE}=""' in left.headers["set-cookie"]
+        assert "Max-Age=0" in left.headers["set-cookie"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
@@ -170,6 +204,35 @@ def test_what_goes_wrong_is_a_page(services, path, status, words):
     assert 'href="/analyses"' in answer.text
 
 
+@pytest.mark.parametrize("path", ["/nope", "/analyses/rollback/nope", "/static/none.css", "/v1", "/nope?<b>=<b>"])
+@pytest.mark.parametrize("who", ["run", ""])
+def test_an_address_that_leads_nowhere_is_a_page(services, path, who):
+    """Whoever mistypes an address reads so, logged in or not, and finds back."""
+    with make_client(services, who) as client:
+        answer = client.get(path, headers=HTML)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert answer.headers["content-security-policy"] == POLICY
+        assert "<h1>Not found</h1>" in answer.text
+        assert 'href="/analyses"' in answer.text
+        assert "<b>" not in answer.text
+        assert list(client.get(path).json()) == ["message"], "a program gets what programs get"
+
+
+@pytest.mark.parametrize("path", ["/v1/nope", "/v1/analyses/none", "/a2a/nope", "/v1/analyses?limit=0"])
+def test_the_interface_for_programs_stays_one_in_a_browser(services, path):
+    with make_client(services) as client:
+        answer = client.get(path, headers=HTML)
+    assert answer.status_code in (404, 422)
+    assert list(answer.json()) == ["message"]
+
+
+def test_a_form_sent_after_its_session_has_ended_is_answered_by_a_page(services):
+    with make_client(services, "") as client:
+        answer = client.post("/analyses/running/cancel", headers=HTML)
+    assert (answer.status_code, answer.headers["www-authenticate"][:6]) == (401, "Bearer")
+    assert "<h1>Not logged in</h1>" in answer.text
+
+
 def test_an_outage_is_a_page(services):
     """While the database is away the page says so, and is no error of ours."""
     with make_client(services) as client:
@@ -183,7 +246,7 @@ def upload(client, content, **fields):
 
 
 def test_an_upload_is_judged(services):
-    """What the form says is what is asked: whose it is and how it is judged; without a name, the file's."""
+    """What the form says is what is asked: whose it is and how it is judged; without a name, the bundle's."""
     bundle = packed(BUNDLES / "healthy")
     with make_client(services) as client:
         answer = upload(client, bundle, namespace=" shop ", name="basket", mode="rules")
@@ -194,7 +257,7 @@ def test_an_upload_is_judged(services):
         )  # fmt: skip
         answer = upload(client, bundle)
         request = services.analyses.kept[answer.headers["location"].removeprefix("/analyses/")].request
-        assert (request.namespace, request.name, request.config) == ("", "cart", {})
+        assert (request.namespace, request.name, request.config) == ("shop", "cart", {})
 
 
 @pytest.mark.parametrize(
@@ -363,3 +426,26 @@ def test_what_cannot_be_marked(services, path, data, status):
     with make_client(services) as client:
         assert client.post(path, data=data).status_code == status
     assert services.marks.find(None) == ()
+
+
+def test_the_history_of_a_rollout_without_namespace_is_its_own(services):
+    """However many rollouts of that name in namespaces are newer."""
+    request = Request(id="nowhere", namespace="", name="checkout")
+    kept = services.analyses.kept
+    older = {"nowhere": Analysis(request=request, phase=Phase.ERROR, created=BEGAN, message="an old one")}
+    services.analyses.kept = older | {
+        f"namesake{n}": replace(kept["rollback"], request=replace(kept["rollback"].request, id=f"namesake{n}"))
+        for n in range(IN_A_HISTORY + 1)
+    }
+    with make_client(services) as client:
+        text = client.get("/history?name=checkout", headers=HTML).text
+    assert "an old one" in text
+    assert "namesake" not in text
+
+
+def test_what_names_no_namespace_is_nothing_to_one_of_a_namespace(services):
+    log = Marked(kind=MarkKind.LOG, key="k", text="a secret of others")
+    services.marks.add("", "checkout", log, who="owner", why="known")
+    with make_client(services, "shop") as client:
+        answer = client.get("/history?name=checkout", headers=HTML)
+    assert (answer.status_code, "a secret of others" in answer.text) == (403, False)

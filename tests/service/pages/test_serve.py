@@ -86,7 +86,7 @@ def upload(page, base, bundle):
 def test_a_bundle_uploaded_in_the_browser_is_judged_with_live_progress(chromium, axe_script, link, tmp_path):
     """From the first start's link to a verdict, its history and its report: no key, no cluster, SQLite."""
     base = link.partition("/login")[0]
-    bundle = tmp_path / "checkout.tar.gz"
+    bundle = tmp_path / "saved.tar.gz"  # it is filed under what it names itself
     bundle.write_bytes(packed(BUNDLES / "failing_requests"))
     with browsing(chromium) as page:
         streams = []
@@ -102,7 +102,7 @@ def test_a_bundle_uploaded_in_the_browser_is_judged_with_live_progress(chromium,
         assert page.locator("figure svg polyline").count()
         assert axe.complaints(page, axe_script) == []
         shoot(page, "serve-verdict-desktop-light")
-        page.get_by_role("link", name="history of checkout").click()
+        page.get_by_role("link", name="history of cart").click()
         assert page.locator(".timeline li").count() == 1
         page.go_back()
         page.get_by_role("link", name="Report", exact=True).click()
@@ -116,7 +116,7 @@ def test_a_bundle_uploaded_in_the_browser_is_judged_with_live_progress(chromium,
     for width, word in ((DESKTOP, "desktop"), (PHONE, "phone")):
         with browsing(chromium, cookies=state["cookies"], width=width, scheme="dark") as page:
             page.goto(f"{base}/analyses")
-            assert page.locator(".analyses .open").all_inner_texts() == ["checkout"]
+            assert page.locator(".analyses .open").all_inner_texts() == ["cart"]
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             shoot(page, f"serve-list-{word}-dark")
 

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -38,6 +39,8 @@ class Limits:
     header_bytes: int = MIB  # the headers of one archive member; tarfile reads them into memory
     members: int = 20_000  # members of an archive, files below logs/: thousands of pods with some containers each
     log_files: int = 4_000  # log files that are read; the reducer keeps a table for each pod
+    logs_bytes: int = 65_536 * MIB  # all that are read, unpacked: an hour of reading
+    logs_s: float = inf  # for reading them; whoever has only themselves to wait for may wait
     ratio: int = 250  # bytes out for each byte in; logs reach 10 to 50, deflate allows 1,032
     ratio_grace: int = 64 * MIB  # below this much output a ratio proves nothing (one line repeated packs very well)
 

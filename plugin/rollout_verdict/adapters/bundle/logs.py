@@ -1,14 +1,16 @@
 """The log files of a bundle into reduced evidence, one stream a container, never a whole log at once."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from rollout_verdict.adapters.bundle.files import LOG_FILE, BundleError, Limits, read_log
+from rollout_verdict.adapters.bundle.files import LOG_FILE, MIB, BundleError, Limits, read_log
 from rollout_verdict.core.evidence import LogEvidence
 from rollout_verdict.core.reduction.reduce import LogReducer
 from rollout_verdict.core.values import Gap, Pair, Side, SourceKind, Window
 
+_SHORTER = "leave out what lies outside the window that is judged"
 NAMED = 5  # of a list of pods or files in a message; the rest are counted
 
 
@@ -23,7 +25,8 @@ def read_logs(
     """Return what the logs say, None without any, and what is missing of them.
 
     ``listed`` names the pods of each side; one without a log file is a gap. ``timestamps`` says whether lines begin
-    with the kubelet's time; None finds out. Raises BundleError for two files of one container.
+    with the kubelet's time; None finds out. Raises BundleError for two files of one container, and for logs that take
+    more bytes or time than all of them together may.
     """
     found = _containers(files)
     gaps = _strangers(files)
@@ -34,6 +37,7 @@ def read_logs(
         gaps.append(
             _gap(f"{left_out} of the log files", f"only {limits.log_files} log files of a bundle are read", None)
         )
+    budget = _Budget(limits)
     reducer = LogReducer(window=window, timestamps=timestamps)
     for side in Side:
         for pod in listed.of(side):
@@ -42,7 +46,10 @@ def read_logs(
         stream = reducer.stream(side, pod, container)
         try:
             for chunk in read_log(found[side, pod, container], limits):
+                budget.take(len(chunk))
                 stream.feed(chunk)
+        except _ExhaustedError:
+            raise
         except BundleError as error:
             stream.close(partial=str(error))
             what = f"rest of the log of {side} pod {pod}, container {container}"
@@ -50,6 +57,29 @@ def read_logs(
         else:
             stream.close()
     return reducer.finish(), [*gaps, *_missing(set(found), listed)]
+
+
+class _ExhaustedError(BundleError):
+    """All logs together are too much. No part of them stands: what it would say depends on how fast the machine is."""
+
+
+class _Budget:
+    """What all logs of a bundle have taken."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._end = time.monotonic() + limits.logs_s
+        self._taken = 0
+
+    def take(self, size: int) -> None:
+        """Count bytes. Raises _ExhaustedError when there are too many, or it is too late for them."""
+        self._taken += size
+        if self._taken > self._limits.logs_bytes:
+            raise _ExhaustedError(
+                f"its logs unpack to more than {self._limits.logs_bytes // MIB} MiB together; {_SHORTER}"
+            )
+        if time.monotonic() >= self._end:
+            raise _ExhaustedError(f"its logs take longer than {self._limits.logs_s:g} s to read; {_SHORTER}")
 
 
 def readable(name: str) -> str:

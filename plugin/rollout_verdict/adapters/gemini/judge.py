@@ -28,7 +28,7 @@ from rollout_verdict.core.model.prompt import Templates, render
 from rollout_verdict.core.model.reply import opinion
 from rollout_verdict.core.policy import Policy
 from rollout_verdict.core.ports import Judgement
-from rollout_verdict.core.values import Gap, Opinion, SourceKind
+from rollout_verdict.core.values import Gap, Opinion, SourceKind, Usage
 
 if TYPE_CHECKING:
     from rollout_verdict.adapters.gemini.call import Client
@@ -85,6 +85,10 @@ class GeminiJudge:
     def named(self, model: str, within_s: float) -> "NamedJudge":
         """Return a judge by one model alone, with a deadline of its own in seconds."""
         return NamedJudge(parent=self, model=model, within_s=within_s)
+
+    def dearest_usd(self, usage: Usage) -> float:
+        """Return what tokens cost at the dearest price that is known, in US dollars."""
+        return self._prices.dearest_usd(usage)
 
     def along(
         self, chain: Chain, evidence: Evidence, comparison: Comparison, rules: Opinion, policy: Policy

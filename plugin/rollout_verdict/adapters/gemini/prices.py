@@ -53,12 +53,18 @@ class Prices:
         The prompt count includes cached tokens; without a price of their own they cost as much as fresh ones.
         """
         row = self.on(model, day)
-        if row is None:
-            return None
-        cached = min(usage.cached_tokens, usage.prompt_tokens)
-        fresh = usage.prompt_tokens - cached
-        dollars = fresh * row.input + cached * (row.input if row.cached is None else row.cached)
-        return (dollars + (usage.output_tokens + usage.thought_tokens) * row.output) / 1_000_000
+        return None if row is None else _cost_usd(usage, row)
+
+    def dearest_usd(self, usage: Usage) -> float:
+        """Return what the tokens cost at the dearest price there is."""
+        return max((_cost_usd(usage, row) for row in self.rows), default=0.0)
+
+
+def _cost_usd(usage: Usage, row: Price) -> float:
+    cached = min(usage.cached_tokens, usage.prompt_tokens)
+    fresh = usage.prompt_tokens - cached
+    dollars = fresh * row.input + cached * (row.input if row.cached is None else row.cached)
+    return (dollars + (usage.output_tokens + usage.thought_tokens) * row.output) / 1_000_000
 
 
 def load_prices(path: Path = FILE) -> Prices:

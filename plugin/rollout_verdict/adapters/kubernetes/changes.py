@@ -13,6 +13,7 @@ VALUE = 1_000  # characters of a value: an argument list or an annotation with a
 # Labels and annotations that a controller writes: they differ between any two templates, and say nothing.
 _HASHES = frozenset({"rollouts-pod-template-hash", "pod-template-hash", "controller-revision-hash"})
 _NAMED = ("name", "mountPath", "containerPort", "key", "topologyKey", "ip")  # what tells the items of a list apart
+_COMMAND_LINES = ("/command", "/args")  # of containers, probes and hooks
 _REFERENCES = ("secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef")
 
 
@@ -30,7 +31,7 @@ def template_diff(templates: Pair[Document], digests: Pair[dict[str, str]]) -> T
     both = set(digests.stable) & set(digests.canary)  # else a side has no pods yet, which is no change
     paths = [path for path in paths if not path.endswith("/digest") or path.split("/")[1] in both]
     changes = [
-        TemplateChange(path=path, stable=flat.stable.get(path, ""), canary=flat.canary.get(path, ""))
+        TemplateChange(path=path, stable=_cut(flat.stable.get(path, "")), canary=_cut(flat.canary.get(path, "")))
         for path in paths[:CHANGES]
     ]
     if len(paths) > CHANGES:
@@ -62,8 +63,6 @@ def _container(path: str, container: Document, digests: Mapping[str, str]) -> It
         if key == "env":
             for variable in objects(container, "env"):
                 yield f"{path}/env/{text_of(variable, 'name')}", _variable(variable)
-        elif key in ("command", "args"):
-            yield f"{path}/{key}", _text(value)
         else:
             yield from _flat(f"{path}/{key}", value)
 
@@ -80,7 +79,9 @@ def _variable(variable: Document) -> str:
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
     """Yield the leaves below a value. Items of a list go by their name, so that a new one moves none of the others."""
-    if isinstance(value, dict) and value:
+    if path.endswith(_COMMAND_LINES):
+        yield path, _text(value)  # whole: an argument alone does not tell what it is
+    elif isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _flat(f"{path}/{key}", inner)
     elif isinstance(value, list) and value:
@@ -92,5 +93,8 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _text(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= VALUE else f"{text[: VALUE - 1]}…"

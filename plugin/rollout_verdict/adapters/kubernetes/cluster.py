@@ -12,7 +12,7 @@ from rollout_verdict.adapters.kubernetes.client import Api, Patience
 from rollout_verdict.adapters.kubernetes.events import read_events
 from rollout_verdict.adapters.kubernetes.logs import LogLimits, read_logs
 from rollout_verdict.adapters.kubernetes.sides import find_sides
-from rollout_verdict.adapters.kubernetes.trouble import one_line
+from rollout_verdict.adapters.kubernetes.trouble import ApiError, one_line
 from rollout_verdict.adapters.kubernetes.usage import read_usage
 from rollout_verdict.core.evidence import KubernetesEvidence, LogEvidence
 from rollout_verdict.core.redaction.redact import Redactor
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 IDLE_CONNECTIONS = 100  # kept for the next request; six analyses at a time read 16 logs each
+PLUGIN_S = 60.0  # of a credential plugin: a person may have to log in by a browser, or to confirm a second factor
 _RESERVE = 0.1  # share of the time for logs that is left for putting them together
 
 
@@ -82,16 +83,20 @@ class KubernetesCluster:
         self._api.close()
 
 
-def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
+def connect(kubeconfig: str = "", context: str = "", *, plugin_s: float | None = None) -> "ApiClient":
     """Return a client of a cluster. Raises ConnectionSettingsError.
 
     It is that of the kubeconfig or context named, else the one this pod runs in, else that of the user's kubeconfig.
-    Exec plugins run as kubectl runs them.
+    Exec plugins run as kubectl runs them, here and when their token has expired, but for ``plugin_s`` seconds at most
+    (``PLUGIN_S`` when None).
     """
     import urllib3
     import yaml  # type: ignore[import-untyped]  # it has no types of its own
     from kubernetes.client import ApiClient, Configuration
-    from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+    from kubernetes.config import ConfigException, load_incluster_config
+    from kubernetes.config.kube_config import KubeConfigMerger
+
+    from rollout_verdict.adapters.kubernetes.credentials import Loader
 
     configuration = Configuration()
     # One retry layer, ours; and a redirect is not followed, since it would take the token elsewhere.
@@ -100,6 +105,7 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
     if kubeconfig and not Path(kubeconfig).is_file():
         raise ConnectionSettingsError(f"kubeconfig {kubeconfig} is no file: name one that exists")
     paths = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    named = f"{paths}, context {context}" if context else paths
     try:
         if not (kubeconfig or context):
             try:
@@ -108,20 +114,20 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
             except ConfigException:
                 pass  # not in a pod
         _found(paths)
-        load_kube_config(  # type: ignore[no-untyped-call] # has no types
-            config_file=kubeconfig or os.environ.get("KUBECONFIG") or None,  # the library reads it when imported only
-            context=context or None,
-            client_configuration=configuration,
-            persist_config=False,
-        )
+        found = KubeConfigMerger(paths).config  # type: ignore[no-untyped-call] # has no types
+        loader = Loader(found, context, plugin_s=PLUGIN_S if plugin_s is None else plugin_s)
+        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
     except yaml.YAMLError:  # its text quotes the file, which holds keys
         raise ConnectionSettingsError(
             f"no connection to a cluster by kubeconfig {paths}: it is not YAML; try kubectl config view"
         ) from None
     except ConnectionSettingsError:
         raise
+    except ApiError as error:
+        raise ConnectionSettingsError(
+            f"no connection to a cluster by kubeconfig {named}: {error.reason}; {error.hint}"
+        ) from None
     except Exception as error:  # noqa: BLE001 -- the library reads YAML, files and plugins, and guards none of them
-        named = f", context {context}" if context else ""
         # A parser's text quotes the file, which holds keys.
         why = (
             Redactor().text(one_line(str(error)))
@@ -129,8 +135,7 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
             else f"it cannot be read ({type(error).__name__})"
         )
         raise ConnectionSettingsError(
-            f"no connection to a cluster by kubeconfig {paths}{named}: {why.rstrip('.')}; "
-            "try kubectl config get-contexts"
+            f"no connection to a cluster by kubeconfig {named}: {why.rstrip('.')}; try kubectl config get-contexts"
         ) from None
     if not configuration.verify_ssl:  # as the kubeconfig has it; kubectl does not warn at every request either
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)

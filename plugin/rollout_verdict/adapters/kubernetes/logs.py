@@ -33,6 +33,7 @@ SIDECARS = frozenset(
 )  # fmt: skip
 # What the kubelet writes into an answer that it had begun as a success (kubernetes pkg/kubelet/kuberuntime/logs).
 _NO_LOG = (b"unable to retrieve container logs for ", b"failed to try resolving symlinks in path ")
+_WAITS = ("waiting", "")  # states of a container that does not run, nor has just ended
 _TICK_S = 0.2  # how often who waits for the threads looks at the clock
 _NAMED = 5  # pods named in a gap; the rest are counted
 
@@ -128,15 +129,19 @@ def _has_started(state: PodState, container: ContainerState) -> bool:
     """Tell whether a container can have a log; one that waits for its image has none, and asking is an error."""
     if not state.node:
         return False
-    waits = container.state.status in ("waiting", "")
-    return not waits or container.last_state.status == "terminated"
+    return container.state.status not in _WAITS or container.last_state.status == "terminated"
 
 
 def _restarted(container: ContainerState, window: Window) -> bool:
+    """Tell whether a container has a log before its restart beside the one after it.
+
+    While it waits to start again there is no other: the kubelet then answers both requests with the last one's.
+    """
     ended = container.last_state.finished
     return (
         bool(container.restart_count)
         and container.last_state.status == "terminated"
+        and container.state.status not in _WAITS
         and (ended is None or ended >= window.start)
     )
 
@@ -200,7 +205,9 @@ class _Reading:
             return self._passed_on(read, stream)
         except ApiError as error:
             if read.previous and error.status in (400, 404):
-                return _End()  # the kubelet has removed it, as it does in time
+                return _failed(
+                    "the log before the restart is gone", "ask sooner after a restart, or see your log store"
+                )
             return _End(partial=error.reason, error=error)
         except Exception as error:  # noqa: BLE001 -- a thread that dies silently would look like a slow pod
             return _failed(f"reading it broke ({type(error).__name__})", "report this: a reader never breaks")

@@ -19,7 +19,8 @@ DEPLOYMENT_REVISION = "deployment.kubernetes.io/revision"
 class Plan:
     """The two sides by their pods' labels: ``hash_label`` carries ``hashes``; ``selectors``, where told, win.
 
-    ``floor`` is a time before which the canary took no traffic, None when readiness alone decides.
+    ``floor`` is a time before which the canary took no traffic, None when readiness alone decides. ``idle`` says that
+    the rollout sends the canary none at all, "" when it sends some or nothing tells.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Plan:
     routers: tuple[str, ...] = ()
     target_groups: Pair[str] = UNSAID
     floor: Floor | None = None
+    idle: str = ""
     gaps: tuple[Gap, ...] = ()
 
 

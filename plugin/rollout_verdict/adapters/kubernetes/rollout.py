@@ -48,6 +48,8 @@ def plan_rollout(
     steps = objects(rollout, "spec", "strategy", "canary", "steps")[:STEPS]
     weight = None if blue_green else _weight(rollout, steps)
     message = text_of(status, "message")
+    # Without a router a pod that is ready takes its share, whatever the weight that the steps ask for.
+    idle = f"rollout {name} sends its canary no traffic (weight 0)" if weight == 0 and _routers(rollout) else ""
     return Plan(
         name=name,
         hashes=Pair(stable=stable, canary=canary),
@@ -66,7 +68,8 @@ def plan_rollout(
         routers=_routers(rollout),
         target_groups=_target_groups(status),
         floor=_floor(rollout, steps, run),
-        gaps=tuple(_gaps(rollout, situation, obstacle, weight)),
+        idle=idle,
+        gaps=tuple(_gaps(rollout, situation, obstacle, idle)),
     )
 
 
@@ -90,7 +93,7 @@ def _situation(rollout: Document, canary: str) -> tuple[str, str]:
     return "degraded" if text_of(status, "phase") == "Degraded" else "progressing", ""
 
 
-def _gaps(rollout: Document, situation: str, obstacle: str, weight: int | None) -> list[Gap]:
+def _gaps(rollout: Document, situation: str, obstacle: str, idle: str) -> list[Gap]:
     found = []
     hints = {
         "scaled to zero": "scale it up: there is nothing to compare without pods",
@@ -102,9 +105,9 @@ def _gaps(rollout: Document, situation: str, obstacle: str, weight: int | None) 
     }
     if obstacle:
         found.append(gap("a canary that can be promoted", obstacle, hints[situation], Side.CANARY))
-    if weight == 0 and not obstacle:
-        reason = "the rollout sends it no traffic (weight 0)"
-        found.append(gap("traffic of the canary", reason, "analyse after a setWeight above 0", Side.CANARY))
+    if idle and not obstacle:
+        hint = "analyse after a setWeight above 0, or send it requests by setMirrorRoute, setHeaderRoute or a test"
+        found.append(gap("traffic of the canary", idle, hint, Side.CANARY))
     switched = text_of(rollout, "status", "blueGreen", "activeSelector") == text_of(rollout, "status", "currentPodHash")
     if mapping(rollout, "spec", "strategy", "blueGreen") and switched and not obstacle:
         reason = "since the switch the old pods take none, so that there is little to compare with in the same window"

@@ -1,5 +1,6 @@
 """From a target to a plan: the requests that follow it to the object that controls its pods."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -21,35 +22,41 @@ KINDS = {
     TargetKind.EXPERIMENT: Resource(plural="experiments", group="argoproj.io", version="v1alpha1"),
     TargetKind.DEPLOYMENT: Resource(plural="deployments", group="apps"),
 }
+_HASH_TERM = re.compile(rf"(?:^|,){HASH}=[^,]*")
 _OWNERS = {"Rollout": TargetKind.ROLLOUT, "Experiment": TargetKind.EXPERIMENT}
 
 
 class Search:
-    """One search. ``run`` is the AnalysisRun it began with, if any; ``replica_sets`` None when they were not listed."""
+    """One search. ``run`` is the AnalysisRun it began with, if any.
+
+    ``replica_sets`` is None when they were not listed, and ``unlisted`` why, None when nobody asked for them.
+    """
 
     def __init__(self, api: Api, target: Target, end: float) -> None:
         self.api, self.target, self.end = api, target, end
         self.run: Document | None = None
         self.replica_sets: list[Document] | None = None
+        self.unlisted: ApiError | None = None
 
     def plan(self) -> Plan:
         """Return who is to be compared. Raises TargetError when the target does not exist or leads nowhere.
 
         What else goes wrong is a gap of the plan.
         """
-        target = self.target
-        named = bool(target.selectors.stable and target.selectors.canary)
         try:
             plan = self._followed()
         except TargetError:
-            if not named:
+            if not self._named:
                 raise
             plan = self._unread(None)
         except ApiError as error:
             plan = self._unread(error)
-        if named and not plan.progress.strategy:  # the sides are named outright, and no object says more
-            plan = replace(plan, progress=Progress(strategy="selectors"))
-        return replace(plan, selectors=target.selectors)
+        return replace(plan, selectors=self.target.selectors)
+
+    @property
+    def _named(self) -> bool:
+        """Whether both sides are named outright, so that no object is needed to find them."""
+        return bool(self.target.selectors.stable and self.target.selectors.canary)
 
     def _followed(self) -> Plan:
         """Follow the target to its workload. Raises TargetError and ApiError."""
@@ -74,11 +81,10 @@ class Search:
             plan = plan_experiment(workload, self.replica_sets or [], rollout)
         else:
             gaps = self._asked_by() + self._list(workload, uids)
-            sets = self.replica_sets or []
             plan = (
-                plan_rollout(workload, sets, asked, self.run)
+                plan_rollout(workload, self.replica_sets or [], asked, self.run)
                 if kind is TargetKind.ROLLOUT
-                else plan_deployment(workload, sets, asked)
+                else plan_deployment(workload, self.replica_sets, asked)
             )
         return replace(plan, gaps=(*plan.gaps, *gaps))
 
@@ -132,20 +138,27 @@ class Search:
         try:
             listed, whole = self.api.listed(access, [("labelSelector", selector)] if selector else [], end=self.end)
         except ApiError as error:
+            self.unlisted = error
             return [error.gap(SourceKind.KUBERNETES, "ReplicaSets, and with them what changed")]
         self.replica_sets = owned(listed, uids)
         return [] if whole else [gap("some ReplicaSets", f"there are more than {len(listed)}, the rest were not read")]
 
     def _unread(self, error: ApiError | None) -> Plan:
-        """Return the plan for a target that could not be read: what the caller said, and why there is no more."""
+        """Return the plan for a target that could not be read: what the caller said, and why there is no more.
+
+        Without ``error`` there is no such object. Sides that are named outright need none, nor one that nobody may
+        read; one that could not be read just now may stand in the way of a promotion.
+        """
         target = self.target
         what = f"{target.kind.value}/{target.name}, and who its sides are"
-        cause = f": {error.reason}" if error else ""
+        if error is None or (error.status == 403 and self._named):
+            progress = Progress(strategy="selectors")
+        else:
+            obstacle = f"the state of the rollout could not be read: {error.reason}"
+            progress = Progress(strategy="", situation="unknown", obstacle=obstacle)
         return Plan(
             name=text_of(controller(self.run), "name") or target.name,
-            progress=Progress(
-                strategy="", situation="unknown", obstacle=f"the state of the rollout could not be read{cause}"
-            ),
+            progress=progress,
             hashes=Pair(stable=target.hashes.stable, canary=target.hashes.canary or label(self.run, HASH)),
             gaps=(error.gap(SourceKind.KUBERNETES, what),) if error else (),
         )
@@ -160,7 +173,8 @@ def selector_of(workload: Document) -> str:
     ]
     if not all(terms):
         return ""
-    return ",".join(terms) or text_of(workload, "status", "selector")  # with workloadRef only the status has it
+    # With workloadRef only the status has it; that of a blue-green Rollout is its active ReplicaSet's, hash and all.
+    return ",".join(terms) or _HASH_TERM.sub("", text_of(workload, "status", "selector")).lstrip(",")
 
 
 def _term(key: str, operator: Any, values: Any) -> str:

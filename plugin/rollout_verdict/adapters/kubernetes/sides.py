@@ -40,6 +40,7 @@ def find_sides(api: Api, target: Target, gathering: Gathering, *, end: float) ->
     canary, canary_gaps = _pods(search, plan, Side.CANARY)
     stable, shared_gaps = _apart(stable, canary)
     pods = Pair(stable=stable, canary=canary)
+    plan = _of_these(plan, pods)
     chosen = _window(search, plan, gathering, canary)
     diff, diff_gaps = _diff(search, plan, pods)
     states = pods.map(lambda side: tuple(pod_state(pod) for pod in side))
@@ -62,6 +63,7 @@ def find_sides(api: Api, target: Target, gathering: Gathering, *, end: float) ->
         progress=_progress(plan, chosen),
         namespace=target.namespace,
         states=states,
+        idle=plan.idle,
         diff=diff,
         gaps=(
             *plan.gaps,
@@ -120,15 +122,40 @@ def _apart(stable: list[Document], canary: list[Document]) -> tuple[list[Documen
     return [pod for pod in stable if name_of(pod) not in both], [gap("two sides apart", reason, hint)]
 
 
+def _of_these(plan: Plan, pods: Pair[list[Document]]) -> Plan:
+    """Return the plan without what holds for other pods than those that a label selector named.
+
+    Metrics then go by the pods alone: the Rollout's hash, Service and Ingress would bring in those of its own side.
+    """
+
+    def is_its_own(side: Side) -> bool:
+        hash_, found = plan.hashes.of(side), pods.of(side)
+        own = bool(hash_ and found) and all(label(pod, plan.hash_label) == hash_ for pod in found)
+        return own or not plan.selectors.of(side)
+
+    own = Pair(stable=is_its_own(Side.STABLE), canary=is_its_own(Side.CANARY))
+
+    def kept(told: Pair[str]) -> Pair[str]:
+        return Pair(stable=told.stable if own.stable else "", canary=told.canary if own.canary else "")
+
+    return replace(
+        plan,
+        hashes=kept(plan.hashes),
+        services=kept(plan.services),
+        target_groups=kept(plan.target_groups),
+        ingresses=plan.ingresses if own.stable and own.canary else (),
+    )
+
+
 def _window(search: Search, plan: Plan, gathering: Gathering, canary: list[Document]) -> Chosen:
     """Choose the window by the API server's clock. One of an analysis that is over ends with it."""
     api = search.api
     end = api.now() + (timedelta(seconds=api.skew_s) if abs(api.skew_s) > SKEW_S else timedelta())
-    over = moment(search.run, "status", "completedAt")
-    if over is not None and over < end:
-        end = over
+    completed = moment(search.run, "status", "completedAt")
+    over = completed is not None and completed < end
     started = [moment(pod, "status", "startTime") for pod in canary]
-    return choose(end, gathering, [ready_since(pod) for pod in canary], started, plan.floor)
+    ready = [ready_since(pod) for pod in canary]
+    return choose(completed if completed and over else end, gathering, ready, started, plan.floor, over=over)
 
 
 def _progress(plan: Plan, chosen: Chosen) -> Progress:
@@ -139,8 +166,7 @@ def _progress(plan: Plan, chosen: Chosen) -> Progress:
 def _early(plan: Plan, chosen: Chosen, canary: list[Document]) -> list[Gap]:
     if not chosen.obstacle or not canary or plan.progress.obstacle:
         return []
-    hint = "let the analysis start later (initialDelay, or a pause before it), or set a shorter warmUp"
-    return [gap("time of the canary under traffic", chosen.obstacle, hint, Side.CANARY)]
+    return [gap("time of the canary under traffic", chosen.obstacle, chosen.hint, Side.CANARY)]
 
 
 def _skewed(api: Api) -> list[Gap]:
@@ -159,6 +185,5 @@ def _diff(search: Search, plan: Plan, pods: Pair[list[Document]]) -> tuple[Templ
         templates = Pair(stable=mapping(stable, "spec", "template"), canary=mapping(canary, "spec", "template"))
         return template_diff(templates, pods.map(digests)), []
     reason = "the ReplicaSets of both sides are needed, and not both are known"
-    refused = search.replica_sets is None and plan.progress.situation != "unknown"  # then they were not asked for
-    hint = "allow the verb list on replicasets in apps" if refused else ""
+    hint = search.unlisted.hint if search.unlisted else ""
     return None, [Gap(source=SourceKind.DIFF, what="difference of the pod templates", reason=reason, hint=hint)]

@@ -121,6 +121,8 @@ def unreached(error: BaseException) -> ApiError:
     """Return the error for a request without a whole answer, by the first kind that the exception is of."""
     import urllib3.exceptions as http
 
+    if isinstance(error, ApiError):  # the credential plugin's, which the client runs within a request
+        return error
     chain = _chain(error)
     certificate = next((one for one in chain if isinstance(one, ssl.SSLCertVerificationError)), None)
     if certificate is not None:

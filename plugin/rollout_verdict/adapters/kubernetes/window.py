@@ -20,11 +20,12 @@ class Floor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """The window, why it is that one, and what is wrong with it, "" when nothing is."""
+    """The window, why it is that one, what is wrong with it, "" when nothing is, and what to do about that."""
 
     window: Window
     basis: str
     obstacle: str = ""
+    hint: str = ""
 
 
 def choose(
@@ -33,11 +34,14 @@ def choose(
     ready: Sequence[datetime | None],
     started: Sequence[datetime | None],
     floor: Floor | None,
+    *,
+    over: bool = False,
 ) -> Chosen:
     """Return the window that ends at ``end``, for both sides.
 
     It begins when the canary had taken traffic for the time of the warm-up, and no earlier than ``window_s`` before the
     end. ``ready`` says since when each canary pod can answer, None for one that cannot; ``started`` when each started.
+    ``over`` says that the end is that of an analysis in the past, whose pods may have been replaced since.
     """
     least = end - timedelta(seconds=gathering.window_s)
     warm_up = timedelta(seconds=gathering.warm_up_s)
@@ -59,12 +63,23 @@ def choose(
     if start + LEAST <= end:
         basis = f"from {gathering.warm_up_s:g} s of warm-up after the canary took traffic ({reason})"
         return Chosen(window=_window(start, end, least), basis=_told(basis, start, end))
-    obstacle = (
-        f"the canary is still warming up: {reason} {max(0.0, (end - since).total_seconds()):.0f} s ago, and it is left "
-        f"alone for {gathering.warm_up_s:g} s"
-    )
     start = min(since, end - LEAST)
-    return Chosen(window=_window(start, end, least), basis=_told("all of its warm-up", start, end), obstacle=obstacle)
+    window, basis = _window(start, end, least), _told("all of its warm-up", start, end)
+    if over and since >= end:
+        return Chosen(
+            window=window,
+            basis=basis,
+            obstacle=f"the analysis was over before the canary of now took traffic: {reason} at {since:%H:%M:%S} UTC",
+            hint="its pods were replaced since: see the measurements of the analysis, or ask about the rollout itself",
+        )
+    waited = max(0.0, (end - since).total_seconds())
+    return Chosen(
+        window=window,
+        basis=basis,
+        obstacle=f"the canary {'was' if over else 'is'} still warming up: {reason} {waited:.0f} s "
+        f"{'before the end of the analysis' if over else 'ago'}, and it is left alone for {gathering.warm_up_s:g} s",
+        hint="let the analysis start later (initialDelay, or a pause before it), or set a shorter warmUp",
+    )
 
 
 def _window(start: datetime, end: datetime, least: datetime) -> Window:

@@ -37,12 +37,14 @@ class Way:
 class Errors:
     """What a failure is: ``match`` holds alternatives that exclude each other.
 
-    ``label`` must exist on the series, or nothing can be said; "" where its absence means that nothing failed.
-    ``counter`` is another metric than that of the requests.
+    ``label`` must have one of ``values`` on either side, or nothing can be said: that regular expression tells what
+    ``match`` is written for, as a word where it looks for codes would pass as no failure. ``label`` is "" where its
+    absence means that nothing failed. ``counter`` is another metric than that of the requests.
     """
 
     match: tuple[str, ...] = ("",)
     label: str = ""
+    values: str = "[1-5].."  # codes of HTTP, or their classes: 5xx
     counter: str = ""
 
 

@@ -23,10 +23,11 @@ _TIERS = ("mesh", "app", "router")
 class Chooser:
     """Probes presets, or remembers what came of it. ``now`` is unix seconds."""
 
-    def __init__(self, client: Client, memory: Memory, *, base: str, now: float) -> None:
+    def __init__(self, client: Client, memory: Memory, *, base: str, now: float, matchers: str = "") -> None:
         self._client = client
         self._memory = memory
-        self._base = base
+        self._base = f"{base} {matchers}"  # what is remembered is that of such series alone
+        self._matchers = matchers
         self._now = now
 
     async def choose(self, scope: Scope, span: Span, wanted: tuple[str, ...]) -> tuple[list[Probed], list[Gap]]:
@@ -36,7 +37,7 @@ class Chooser:
         """
         given = self._memory.names(self._base)
         if given is None:
-            given = await metrics_there(self._client, span)
+            given = await metrics_there(self._client, span, self._matchers)
             self._memory.keep_names(self._base, given)
         if wanted and AUTO not in wanted:
             return await self._named(scope, span, wanted, given)
@@ -78,7 +79,7 @@ class Chooser:
             await self._try(kubernetes, scope, span, given, found=found, gaps=tried)
             # Its absence is no news: the Kubernetes API tells most of it.
             gaps += () if any(one.preset is kubernetes and one.flag is Flag.ABSENT for one in found) else tried
-        if not found:
+        if not found and not gaps:
             reason = "the server has none of the metrics that the presets know"
             gaps.append(
                 report.gap("metrics", reason, "scrape the router, the mesh or the application; or write queries")
@@ -114,7 +115,7 @@ class Chooser:
         key = (self._base, rollout.namespace, rollout.name, *versions, preset.name)
         known = self._memory.probed(key)
         if known is None:
-            known = await probe(self._client, preset, scope, seen, given)
+            known = await probe(self._client, preset, scope, seen, given, matchers=self._matchers)
             if all(one.flag is Flag.OK for one in known):
                 self._memory.keep_probed(key, known)
         return known

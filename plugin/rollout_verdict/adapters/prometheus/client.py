@@ -82,7 +82,9 @@ class Client:
         return self.read(answers.names, answer)
 
     def read(self, reader: "Callable[[object], answers.T]", answer: Answer) -> "answers.T":
-        """Return what a reader makes of an answer's data. Raises TroubleError where it has another shape."""
+        """Return what a reader makes of a whole answer's data. Raises TroubleError for a part, or another shape."""
+        if not answer.whole:  # what it lacks may be what is looked for
+            raise TroubleError(Kind.PARTIAL, self._told("; ".join(answer.warnings)))
         try:
             return reader(answer.data)
         except ValueError as error:

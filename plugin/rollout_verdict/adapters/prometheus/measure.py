@@ -12,7 +12,7 @@ from rollout_verdict.adapters.prometheus.choose import Chooser, until
 from rollout_verdict.adapters.prometheus.client import Client
 from rollout_verdict.adapters.prometheus.memory import Memory
 from rollout_verdict.adapters.prometheus.notes import Notes
-from rollout_verdict.adapters.prometheus.options import OwnQuery, Wanted
+from rollout_verdict.adapters.prometheus.options import OwnQuery, Wanted, matching
 from rollout_verdict.adapters.prometheus.placeholders import values
 from rollout_verdict.adapters.prometheus.probe import SCRAPES, Flag, Probed, Span, form_of, step_s
 from rollout_verdict.adapters.prometheus.shapes import Ask
@@ -44,7 +44,8 @@ class Measurement:
     ) -> None:
         self._client = client
         self._wanted = wanted
-        self._chooser = Chooser(client, memory, base=base, now=now)
+        self._matchers = matching(wanted.matchers)
+        self._chooser = Chooser(client, memory, base=base, now=now, matchers=self._matchers)
         self._now = now
         self._on_done = on_done
         self._asked = self._answered = 0
@@ -56,9 +57,11 @@ class Measurement:
         span = Span(start=scope.window.start.timestamp(), end=scope.window.end.timestamp())
         try:
             probed, gaps = await self._chooser.choose(scope, span, self._wanted.presets)
-            self._gaps += gaps
         except TroubleError as trouble:
-            return None, (report.of_trouble("metrics", trouble),)
+            probed, gaps = [], [report.of_trouble("metrics", trouble)]
+            if trouble.treatment.everywhere:
+                return None, tuple(gaps)
+        self._gaps += gaps
         answering = any(one.flag is Flag.OK and not one.about_pods for one in probed)
         read = [one for one in probed if one.flag is Flag.OK or not answering]
         plans = [plan for one in read if (plan := self._plan(one, scope, span))]
@@ -81,9 +84,8 @@ class Measurement:
         if reading is None:
             return None
         span = until(probed.preset, window, self._now)
-        chosen = shapes.selections(
-            reading.way, Pair(stable=values(scope, Side.STABLE), canary=values(scope, Side.CANARY))
-        )
+        stable, canary = (values(scope, side, self._matchers) for side in Side)
+        chosen = shapes.selections(reading.way, Pair(stable=stable, canary=canary))
         form = form_of(reading, span.seconds)
         if form is None:
             samples = span.seconds / reading.interval_s
@@ -112,7 +114,7 @@ class Measurement:
         found: list[own.Question] = []
         for query in self._wanted.queries:
             try:
-                found += own.questions(query, scope, rate_s=rate, step_s=step)
+                found += own.questions(query, scope, rate_s=rate, step_s=step, matchers=self._matchers)
             except ValueError as error:
                 self._gaps.append(report.gap(_query(query), str(error), "correct the query in the template"))
         return found

@@ -2,7 +2,7 @@
 
 from rollout_verdict.adapters.prometheus import report
 from rollout_verdict.adapters.prometheus.answers import Answer
-from rollout_verdict.adapters.prometheus.trouble import Kind, TroubleError
+from rollout_verdict.adapters.prometheus.trouble import STORES, Kind, TroubleError
 from rollout_verdict.core.model.neutral import plain
 from rollout_verdict.core.values import Gap, Side
 
@@ -42,9 +42,9 @@ class Notes:
         ]
         if self._partial:
             reason = "the server said that its answer is not whole: it was not used"
-            found.append(report.gap("part of the metrics", reason, _STORES, _one(self._partial)))
+            found.append(report.gap("part of the metrics", reason, STORES, _one(self._partial)))
         found += [
-            report.gap("part of the metrics", f"the server warned: {text}", _STORES, _one(self._warnings[text]))
+            report.gap("part of the metrics", f"the server warned: {text}", STORES, _one(self._warnings[text]))
             for text in sorted(self._warnings)[:MOST]
         ]
         found += [
@@ -52,9 +52,6 @@ class Notes:
             for text in sorted(self._infos)[:MOST]
         ]
         return found
-
-
-_STORES = "see whether all stores and replicas behind the server are up"
 
 
 def _one(sides: set[Side | None]) -> Side | None:

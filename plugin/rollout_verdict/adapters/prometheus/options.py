@@ -1,11 +1,16 @@
 """What an operator settles about the server, and what one measurement wants of it."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from rollout_verdict.core.evidence import Direction
 
 AUTO = "auto"
+MATCHED = 200  # characters of a value that a label is held against; names of clusters and tenants are shorter
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)  # Prometheus' own labels begin with two underscores
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
 class AddressError(ValueError):
@@ -52,12 +57,14 @@ class Wanted:
 
     ``address`` is what the template names, "" for the operator's. ``presets`` are names of the catalogue; empty, or
     ``auto``, for those that find data. ``min_requests`` and ``min_failures`` are how many requests on the canary make a
-    preset speak: enough of them, or so few but failing.
+    preset speak: enough of them, or so few but failing. ``matchers`` are labels and the values that all series of the
+    presets must have, such as the cluster's name where one server has the series of several.
     """
 
     address: str = ""
     presets: tuple[str, ...] = ()
     queries: tuple[OwnQuery, ...] = ()
+    matchers: tuple[tuple[str, str], ...] = ()
     min_requests: int = (
         100  # with 100 requests, 1 % and 3 % of failures can hardly be told apart; with fewer, not at all
     )
@@ -72,6 +79,21 @@ class Address:
 
     base: str
     own: bool
+
+
+def check_matcher(name: str, value: str) -> None:
+    """Check a label and the value that it must have. Raises ValueError."""
+    if not _LABEL.fullmatch(name):
+        raise ValueError("names of labels, of letters, digits and underscores, without two of them in front")
+    if not (0 < len(value) <= MATCHED and value.isprintable()):
+        raise ValueError(f"values of labels, of 1 to {MATCHED} printable characters")
+
+
+def matching(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return matchers as they stand in a selector, "" for none. Raises ValueError for one that cannot stand there."""
+    for name, value in pairs:
+        check_matcher(name, value)
+    return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in sorted(set(pairs)))
 
 
 def permitted(server: Server, named: str) -> Address:

@@ -32,7 +32,7 @@ class Question:
     step_s: int
 
 
-def questions(own: OwnQuery, scope: Scope, *, rate_s: int, step_s: int) -> tuple[Question, ...]:
+def questions(own: OwnQuery, scope: Scope, *, rate_s: int, step_s: int, matchers: str = "") -> tuple[Question, ...]:
     """Return what to ask. Raises ValueError for a placeholder that is unknown or has nothing to put in."""
     placeholders.check(own.query)
     times = {"rate": f"{rate_s}s", "step": f"{step_s}s"}
@@ -43,7 +43,7 @@ def questions(own: OwnQuery, scope: Scope, *, rate_s: int, step_s: int) -> tuple
         Question(
             own=own,
             side=side,
-            text=placeholders.render(own.query, {**placeholders.values(scope, side or Side.STABLE), **times}),
+            text=placeholders.render(own.query, {**placeholders.values(scope, side or Side.STABLE, matchers), **times}),
             offset_s=offset,
             step_s=step_s,
         )

@@ -23,6 +23,8 @@ DESCRIPTIONS = {
     "window": "length of the window, such as `600s`",
     "rate": "range for `rate()`: at least four scrapes and one step, such as `60s`",
     "step": "time between two samples, such as `15s`",
+    "matchers": "what `prometheus.matchers` and `ROLLOUT_VERDICT_PROMETHEUS_MATCHERS` ask of labels, such as "
+    '`cluster="eu-1"`',
 }
 KNOWN = frozenset(
     {
@@ -90,8 +92,11 @@ def render(template: str, values: Mapping[str, str], *, may_be_empty: frozenset[
     return _PLACEHOLDER.sub(filled, template)
 
 
-def values(scope: Scope, side: Side) -> dict[str, str]:
-    """Return what can be filled in for one side; "" for what is not known, or not fit to stand in a query."""
+def values(scope: Scope, side: Side, matchers: str = "") -> dict[str, str]:
+    """Return what can be filled in for one side; "" for what is not known, or not fit to stand in a query.
+
+    ``matchers`` are those that all series must have, as they stand in a selector.
+    """
     other = Side.CANARY if side is Side.STABLE else Side.STABLE
     own, others = _of_side(scope, side), _of_side(scope, other)
     longer = others["service"] if others["service"].startswith(own["service"] + "-") else ""
@@ -104,6 +109,7 @@ def values(scope: Scope, side: Side) -> dict[str, str]:
         "rollout": _fit(scope.rollout.name),
         "ingresses": alternation(scope.ingresses),
         "longer_service": longer,
+        "matchers": matchers,
         "window": f"{int(scope.window.seconds)}s",
     }
 

@@ -25,10 +25,13 @@ from rollout_verdict.adapters.prometheus.trouble import Kind, TroubleError
 from rollout_verdict.core.target import Scope
 from rollout_verdict.core.values import Pair, Side
 
+Values = dict[str, str]  # what placeholders stand for, on one side
+
 SCRAPES = 4  # in the range of a rate: one may fail, and two are needed
 _LEAST_SCRAPES = 2.2  # a range of just two scrapes misses one of them now and then
 _POINTS = 300  # samples of a series at most (the API refuses more than 11,000)
 _USUAL_STEP = 15  # seconds: no scrape is usually closer
+_MOST_CLUSTERS = 1_000  # that are counted; there is one, or too many
 _SHORT = 300  # seconds: a shorter window has steps of a twentieth, so that there are samples to judge
 
 
@@ -66,7 +69,8 @@ class Reading:
     """How a preset is read on a server: which variant, told apart how, and what it has.
 
     ``interval_s`` is the time between two samples. ``top`` is the highest finite bound of the histogram in seconds,
-    None where there is none. ``given`` are the metrics that the server has.
+    None where there is none. ``given`` are the metrics that the server has. ``clusters`` is how many values the label
+    ``cluster`` has on the series of a side, by which one server tells several clusters apart.
     """
 
     preset: Preset
@@ -79,6 +83,7 @@ class Reading:
     client_errors: Errors | None = None
     latency: Latency | None = None
     top: float | None = None
+    clusters: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +119,11 @@ def form_of(reading: Reading, window_s: int) -> tuple[Form, int] | None:
     return (Form(total=False, rate_s=rate), step) if rate <= 0.75 * window_s else None
 
 
-async def metrics_there(client: Client, span: Span) -> frozenset[str]:
+async def metrics_there(client: Client, span: Span, matchers: str = "") -> frozenset[str]:
     """Return which metrics of all presets a server has, whoever they are about. Raises TroubleError."""
     wanted = sorted({metric for preset in presets() for variant in preset.variants for metric in variant.metrics})
-    match = f'{{__name__=~"{"|".join(wanted)}"}}'
+    inside = shapes.together(f'__name__=~"{"|".join(wanted)}"', matchers)
+    match = f"{{{inside}}}"
     try:
         return await client.metric_names(match, span.start, span.last)
     except TroubleError as trouble:
@@ -132,18 +138,21 @@ _NAMES_REFUSED = frozenset(
 )
 
 
-async def probe(client: Client, preset: Preset, scope: Scope, span: Span, given: frozenset[str]) -> tuple[Probed, ...]:
+async def probe(
+    client: Client, preset: Preset, scope: Scope, span: Span, given: frozenset[str], *, matchers: str = ""
+) -> tuple[Probed, ...]:
     """Return what a preset can tell: its best variant, or all that are ok where it takes each. Raises TroubleError."""
+    sides = Pair(stable=values(scope, Side.STABLE, matchers), canary=values(scope, Side.CANARY, matchers))
     found = [
-        await _sides(client, preset, variant, scope, span, given=given)
+        await _sides(client, preset, variant, sides, span, given=given)
         for variant in preset.variants
         if variant.counter in given
     ]
     good = [one for one in found if one.flag is Flag.OK]
     if preset.each and good:
-        return tuple([await _detailed(client, one, scope, span) for one in good])
+        return tuple([await _detailed(client, one, sides, span) for one in good])
     if good:
-        return (await _detailed(client, good[0], scope, span),)
+        return (await _detailed(client, good[0], sides, span),)
     if not found:
         counters = sorted({variant.counter for variant in preset.variants})
         named = counters[0] if len(counters) == 1 else f"{counters[0]} or {len(counters) - 1} others"
@@ -155,10 +164,9 @@ _BEST = (Flag.OK, Flag.INSUFFICIENT, Flag.NOT_SEPARABLE, Flag.ABSENT)
 
 
 async def _sides(
-    client: Client, preset: Preset, variant: Variant, scope: Scope, span: Span, *, given: frozenset[str]
+    client: Client, preset: Preset, variant: Variant, sides: Pair[Values], span: Span, *, given: frozenset[str]
 ) -> Probed:
     """Find a way of telling the sides apart that has series on both."""
-    sides = Pair(stable=values(scope, Side.STABLE), canary=values(scope, Side.CANARY))
     ways = [(way, chosen) for way in variant.ways if (chosen := shapes.selections(way, sides))]
     marks = await _marks(client, [*_way_parts(variant, ways, span), *_any_parts(variant, sides.stable, span)], span)
 
@@ -192,7 +200,7 @@ async def _sides(
         tried = ", ".join(way.name for way, _ in ways) or "nothing, as the rollout names nothing to tell them apart by"
         reason = f"{variant.counter} has series, but none that belong to one side (tried: {tried})"
         return Probed(preset=preset, flag=Flag.NOT_SEPARABLE, reason=reason)
-    reason = f"{variant.counter} has no series of namespace {scope.rollout.namespace} in the window"
+    reason = f"{variant.counter} has no series of namespace {sides.stable['namespace']} in the window"
     return Probed(preset=preset, flag=Flag.ABSENT, reason=reason)
 
 
@@ -215,7 +223,8 @@ def _any_parts(variant: Variant, given: dict[str, str], span: Span) -> list[str]
             matcher = render(template, given)
         except EmptyPlaceholderError:
             continue
-        vector = shapes.counted(variant.counter, Selection(matchers=matcher), span.seconds, variant.only)
+        chosen = Selection(matchers=shapes.together(matcher, given["matchers"]))
+        vector = shapes.counted(variant.counter, chosen, span.seconds, variant.only)
         parts.append(shapes.marked(f"max({vector})", f"any {index}"))
     return parts
 
@@ -228,12 +237,12 @@ async def _marks(client: Client, parts: list[str], span: Span) -> dict[str, floa
     return {labels.get(shapes.PROBE, ""): value for labels, value in client.read(answers.vector, answer)}
 
 
-async def _detailed(client: Client, probed: Probed, scope: Scope, span: Span) -> Probed:
+async def _detailed(client: Client, probed: Probed, sides: Pair[Values], span: Span) -> Probed:
     """Find out which labels and histograms the series have."""
     reading = probed.reading
     if reading is None or reading.variant.reading == "gauge":
         return probed
-    chosen = shapes.selections(reading.way, Pair(stable=values(scope, Side.STABLE), canary=values(scope, Side.CANARY)))
+    chosen = shapes.selections(reading.way, sides)
     assert chosen is not None  # noqa: S101 -- the way was just used
     answer = await client.query(" or ".join(_detail_parts(reading, chosen, span)), span.last)
     found = [(labels.get(shapes.PROBE, ""), labels, value) for labels, value in client.read(answers.vector, answer)]
@@ -260,6 +269,7 @@ async def _detailed(client: Client, probed: Probed, scope: Scope, span: Span) ->
             client_errors=_present(variant.client_errors, "client", marks, reading.given),
             latency=chosen_latency,
             top=None if top is None or chosen_latency is None else top * chosen_latency.factor,
+            clusters=max(int(min(marks.get(f"clusters {side.value}", 0.0), _MOST_CLUSTERS)) for side in Side),
         ),
     )
 
@@ -269,8 +279,8 @@ def _detail_parts(reading: Reading, chosen: Pair[Selection], span: Span) -> list
     for name, options in (("errors", variant.errors), ("client", variant.client_errors)):
         for index, one in enumerate(options):
             if one.label:
-                for side in Side:  # a version that renamed the label would seem to have no failures
-                    matchers = (variant.only, f'{one.label}!=""')
+                for side in Side:  # a version that renamed the label or its values would seem to have no failures
+                    matchers = (variant.only, f'{one.label}=~"{one.values}"')
                     vector = shapes.counted(variant.counter, chosen.of(side), span.seconds, *matchers)
                     parts.append(shapes.marked(f"max({vector})", f"{name} {index} {side.value}"))
     for index, latency in enumerate(variant.latency):
@@ -284,6 +294,9 @@ def _detail_parts(reading: Reading, chosen: Pair[Selection], span: Span) -> list
         for function in ("changes", "resets"):
             what = shapes.picked(variant.counter, chosen.stable.matchers, variant.only)
             parts.append(shapes.marked(f"max({function}({what}[{span.seconds}s]))", function))
+    for side in Side:
+        vector = shapes.counted(variant.counter, chosen.of(side), span.seconds, variant.only, 'cluster!=""')
+        parts.append(shapes.marked(f"count(count by (cluster) ({vector}))", f"clusters {side.value}"))
     parts.append(
         shapes.marked(f"max({shapes.counted(variant.counter, chosen.canary, span.seconds, variant.only)})", "x")
     )

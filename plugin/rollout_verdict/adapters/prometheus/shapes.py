@@ -61,10 +61,11 @@ def selection(way: Way, side: Side, values: dict[str, str]) -> Selection | None:
     """Return how a way picks a side, None where the rollout lacks what the way needs."""
     template = way.match or (way.canary if side is Side.CANARY else way.stable)
     try:
-        match = render(template, values, may_be_empty=_MAY_BE_EMPTY)
+        always = values["matchers"]
+        match = together(render(template, values, may_be_empty=_MAY_BE_EMPTY), always)
         if not way.join:
             return Selection(matchers=match, by=way.by)
-        return Selection(matchers="", join=render(way.join, {**values, "match": match}), by=way.by)
+        return Selection(matchers=always, join=render(way.join, {**values, "match": match}), by=way.by)
     except EmptyPlaceholderError:
         return None
 
@@ -77,9 +78,14 @@ def selections(way: Way, values: Pair[dict[str, str]]) -> Pair[Selection] | None
     return Pair(stable=stable, canary=canary)
 
 
+def together(*matchers: str) -> str:
+    """Return matchers that must all hold."""
+    return ",".join(part for part in matchers if part)
+
+
 def picked(metric: str, *matchers: str) -> str:
     """Return a selector."""
-    inside = ",".join(part for part in matchers if part)
+    inside = together(*matchers)
     if _NAME.fullmatch(metric):
         return f"{metric}{{{inside}}}" if inside else metric
     return f'{{__name__="{metric}"{"," if inside else ""}{inside}}}'

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     REDIRECTED = "redirected"
     NO_JSON = "answer is no JSON"
     GARBLED = "garbled answer"
+    PARTIAL = "answer is not whole"
     CUT = "answer cut off"
     TOO_LARGE = "answer too large"
     NAME = "name not found"
@@ -40,6 +41,7 @@ class Treatment:
 
 _ADDRESS = "check the address of Prometheus (ROLLOUT_VERDICT_PROMETHEUS): base URL with the path before /api/v1"
 _LOAD = "shorten the window, or ask for fewer presets"
+STORES = "see whether all stores and replicas behind the server are up"
 TREATMENTS = {
     Kind.UNAUTHENTICATED: Treatment(
         hint="set ROLLOUT_VERDICT_PROMETHEUS_TOKEN_FILE, or user and password file, to credentials that are valid",
@@ -72,6 +74,7 @@ TREATMENTS = {
         hint=_ADDRESS + "; a page instead is often a login or an error of a proxy", everywhere=True
     ),
     Kind.GARBLED: Treatment(hint=_ADDRESS),
+    Kind.PARTIAL: Treatment(hint=STORES),
     Kind.CUT: Treatment(hint="see what stands between here and the server", retry=True),
     Kind.TOO_LARGE: Treatment(hint="aggregate more in the query, or shorten the window"),
     Kind.NAME: Treatment(hint=_ADDRESS + "; check that its host has a DNS record", retry=True, everywhere=True),

@@ -71,7 +71,13 @@ def weighed(
             if name in metas:
                 name = f"{one.plan.probed.preset.name.replace('-', '_')}_{name}"
             series.append(pair.map(partial(_renamed, name=name)))
-            metas[name] = MetricMeta(name=name, unit=ask.unit, direction=ask.direction, help=_help(one.plan, ask))
+            metas[name] = MetricMeta(
+                name=name,
+                unit=ask.unit,
+                direction=ask.direction,
+                help=_help(one.plan, ask),
+                acquits=not one.plan.probed.about_pods,
+            )
     whole = Pair(
         stable=tuple(one for pair in series for one in pair.stable),
         canary=tuple(one for pair in series for one in pair.canary),
@@ -109,9 +115,12 @@ def _lacking(found: Found) -> list[Gap]:
     gaps = []
     if preset.note:
         gaps.append(report.gap(f"part of the {report.what(preset)}", preset.note))
+    if reading.clusters > 1:
+        reason = f"its series carry {reading.clusters} values of the label cluster: others may be another cluster's"
+        gaps.append(report.gap(f"one cluster in the {report.what(preset)}", reason, _ONE_CLUSTER))
     if reading.errors is None and reading.variant.errors:
         labels = ", ".join(one.label for one in reading.variant.errors)
-        reason = f"its series have none of the labels that tell failures ({labels}) on both sides"
+        reason = f"its series have none of the labels that tell failures ({labels}) with known values on both sides"
         gaps.append(report.gap(f"failures in the {report.what(preset)}", reason, _NO_STATUS))
     if reading.latency is None and reading.variant.latency:
         reason = "there are no series of durations for this rollout"
@@ -119,7 +128,8 @@ def _lacking(found: Found) -> list[Gap]:
     return gaps
 
 
-_NO_STATUS = "put the status of the answer on the counter of requests"
+_ONE_CLUSTER = "name yours by prometheus.matchers or ROLLOUT_VERDICT_PROMETHEUS_MATCHERS, as in cluster: eu-1"
+_NO_STATUS = "put the status code of the answer on the counter of requests"
 _NO_LATENCY = "switch on the histogram of durations"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from rollout_verdict.core.comparison import Comparison, DiffItem, LogChange, LogOutcome, MetricOutcome, PodFact
 from rollout_verdict.core.evidence import Level
 from rollout_verdict.core.explanation.statements import Quote, Statement, quote, say
+from rollout_verdict.core.redaction.patterns import PLACEHOLDER
 from rollout_verdict.core.values import Severity, Side
 
 _READ = 20  # log changes that are searched for a changed value; they come in the order of importance
@@ -158,11 +159,16 @@ def _tie(item: DiffItem, change: LogChange) -> str:
     """Return a word of the changed value, or else of its name, that the message holds; "" when there is none."""
     samples = (sample.text for sample in change.pattern.samples.canary[:_SAMPLES])
     said = "\n".join((change.pattern.template, *samples)).casefold()
-    before = {word.casefold() for word in _WORD.findall(item.change.stable)}
-    new = (word.casefold().strip(".-_") for word in _WORD.findall(item.change.canary))
+    before = {word.casefold() for word in _words(item.change.stable)}
+    new = (word.casefold().strip(".-_") for word in _words(item.change.canary))
     named = (word.casefold() for word in _PART.findall(item.change.path.rpartition("/")[2]))
     candidates = [*(word for word in new if word not in before), *named]
     return next((word for word in candidates if word not in _COMMON and len(word) > 2 and _found(said, word)), "")
+
+
+def _words(value: str) -> list[str]:
+    """Return the words of a value; what was redacted has none of its own."""
+    return _WORD.findall(PLACEHOLDER.sub(" ", value))
 
 
 def _found(text: str, word: str) -> re.Match[str] | None:

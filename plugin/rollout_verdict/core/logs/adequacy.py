@@ -1,10 +1,38 @@
 """Whether the logs suffice to judge by: enough of them, long enough, and a side that is healthy."""
 
+from dataclasses import replace
+from typing import TypeVar
+
 from rollout_verdict.core.evidence import LogEvidence, PodLog
 from rollout_verdict.core.logs.changes import Scene
 from rollout_verdict.core.logs.rows import is_error
 from rollout_verdict.core.statistics import median
-from rollout_verdict.core.values import Pair, Window
+from rollout_verdict.core.values import Pair, Side, Window
+
+T = TypeVar("T")
+
+
+def heard(logs: LogEvidence) -> LogEvidence:
+    """Return the logs without the pods of which nothing was read: such a pod is not known to be silent.
+
+    A pod whose log was read to its end, and was empty, stays.
+    """
+    kept = logs.pods.map(
+        lambda pods: tuple(at for at, pod in enumerate(pods) if pod.events or (pod.containers and not pod.partial))
+    )
+    if kept.map(len) == logs.pods.map(len):
+        return logs
+
+    def of(columns: Pair[tuple[T, ...]]) -> Pair[tuple[T, ...]]:
+        stable, canary = ((columns.of(side), kept.of(side)) for side in (Side.STABLE, Side.CANARY))
+        return Pair(stable=_chosen(*stable), canary=_chosen(*canary))
+
+    patterns = (replace(one, counts=of(one.counts), buckets=of(one.buckets)) for one in logs.patterns)
+    return replace(logs, pods=of(logs.pods), patterns=tuple(patterns))
+
+
+def _chosen(columns: tuple[T, ...], places: tuple[int, ...]) -> tuple[T, ...]:
+    return tuple(columns[at] for at in places) if columns else ()
 
 
 def too_little(scene: Scene) -> str:

@@ -72,11 +72,16 @@ def _outcome(row: Row, interval: Interval | None, policy: LogPolicy) -> tuple[Lo
     if interval is not None and interval.low > floor:
         if events.stable:
             return LogOutcome.RISEN, True
-        pods = min(policy.min_new_pods, len(row.pattern.counts.canary))
         enough = events.canary / min(1.0, row.contrast.dispersion) >= policy.min_new_events
-        return (LogOutcome.NEW, True) if enough and row.pods_seen.canary >= pods else (LogOutcome.TOO_FEW, False)
+        return (
+            (LogOutcome.NEW, True)
+            if enough and (row.stratum == 0 or not _on_few(row, policy))
+            else (LogOutcome.TOO_FEW, False)
+        )
     if interval is not None and interval.high < 1.0 / floor:
         return (LogOutcome.FALLEN if events.canary else LogOutcome.VANISHED), True
+    if not events.stable and row.stratum == 0 and _on_few(row, policy) and _steady(row, policy):
+        return LogOutcome.NEW, True  # between so few pods it may be chance, over time it is not
     if not events.stable or not events.canary:
         return LogOutcome.TOO_FEW, False
     return (LogOutcome.REWORDED if row.old else LogOutcome.UNCHANGED), False
@@ -94,7 +99,8 @@ def _severity(row: Row, outcome: LogOutcome, scene: Scene) -> Severity:
         return Severity.FAIL if missed else Severity.INFO
     share = _share(row, scene)
     if row.stratum == 0:
-        return Severity.FAIL if share >= policy.error_share else Severity.WARN
+        alone = outcome is LogOutcome.NEW and _on_few(row, policy)
+        return Severity.FAIL if share >= policy.error_share and not alone else Severity.WARN
     if "4xx" in pattern.status.split(","):
         return Severity.FAIL if share >= policy.failure_share else Severity.INFO
     if pattern.level < Level.INFO and pattern.level is not Level.UNKNOWN:
@@ -103,6 +109,20 @@ def _severity(row: Row, outcome: LogOutcome, scene: Scene) -> Severity:
     if row.members or few or not speaks_of_failure(pattern):
         return Severity.INFO
     return Severity.FAIL if share >= policy.failure_share else Severity.WARN
+
+
+def _on_few(row: Row, policy: LogPolicy) -> bool:
+    """Tell whether so few of several canary pods know a message that these may be bad nodes."""
+    return row.pods_seen.canary < min(policy.min_new_pods, len(row.pattern.counts.canary))
+
+
+def _steady(row: Row, policy: LogPolicy) -> bool:
+    """Tell whether a message that only the canary knows comes all through the window, and not in a burst or two."""
+    columns = [sum(column) for column in zip(*row.pattern.buckets.canary, strict=True)]
+    touched = sum(count > 0 for count in columns)
+    return row.contrast.events.canary >= policy.told_failures and touched >= max(
+        2.0, policy.steady_share * len(columns)
+    )
 
 
 def speaks_of_failure(pattern: LogPattern) -> bool:
@@ -127,9 +147,11 @@ def _reason(row: Row, outcome: LogOutcome, interval: Interval | None, scene: Sce
     if outcome is LogOutcome.TOO_FEW:
         return f"{seen}: too few to judge"
     rates = _per(row.contrast.rate, unit)
+    level = f"{row.pattern.level.name} " if row.pattern.level >= Level.WARN else ""
+    if interval is None and outcome is LogOutcome.NEW:
+        return f"new {level}message on few pods, all through the window: {seen}, {rates}; these may be bad nodes"
     if interval is None:
         return f"{seen}, {rates}: no difference beyond chance"
-    level = f"{row.pattern.level.name} " if row.pattern.level >= Level.WARN else ""
     verb = {
         LogOutcome.NEW: f"new {level}message",
         LogOutcome.RISEN: f"{level}message more often",

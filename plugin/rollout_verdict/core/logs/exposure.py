@@ -33,16 +33,16 @@ class Exposure:
 
 
 def derive_exposure(
-    logs: LogEvidence, metrics: MetricEvidence | None, window: Window | None, policy: LogPolicy
+    logs: LogEvidence, metrics: MetricEvidence | None, window: Window | None, policy: LogPolicy, *, pods: Pair[int]
 ) -> Exposure:
-    """Return the exposure of every pod, by the best measure at hand.
+    """Return the exposure of every pod, by the best measure at hand. ``pods`` is how many share a side's requests.
 
     Requests where a traffic metric covers the time of the logs. Else pod-seconds where all pods run one fixed workload,
     the whole time alike: a run that stops early has done less. Else the events that every pod logs every day, when by
     them the traffic is split unevenly; else pod-seconds; and, without any times, all events.
     """
     span = window or _logged(logs)
-    served = _served(logs, metrics, span, policy) if metrics and span else None
+    served = _served(logs, metrics, span, policy, pods) if metrics and span else None
     requests = sum(served.canary) if served else None
     if served and sum(served.stable) > 0 and sum(served.canary) > 0:
         return Exposure(unit="requests", pods=served.map(_positive), requests=requests)
@@ -95,7 +95,7 @@ def _seconds(pod: PodLog, span: Window) -> float:
 
 
 def _served(
-    logs: LogEvidence, metrics: MetricEvidence, span: Window, policy: LogPolicy
+    logs: LogEvidence, metrics: MetricEvidence, span: Window, policy: LogPolicy, listed: Pair[int]
 ) -> Pair[tuple[float, ...]] | None:
     """Return the requests served by each pod in the span.
 
@@ -108,8 +108,8 @@ def _served(
         if not traffic.series.stable or not traffic.series.canary or coverage < policy.min_traffic_coverage:
             continue
         works = Pair(
-            stable=_work(traffic, Side.STABLE, logs.pods.stable, span),
-            canary=_work(traffic, Side.CANARY, logs.pods.canary, span),
+            stable=_work(traffic, Side.STABLE, logs.pods.stable, span, listed),
+            canary=_work(traffic, Side.CANARY, logs.pods.canary, span, listed),
         )
         events = Pair(stable=tuple(pod.events for pod in logs.pods.stable), canary=())
         unlike, _, _ = pearson(events, works.map(_positive))
@@ -118,10 +118,10 @@ def _served(
     return best[1] if best else None
 
 
-def _work(traffic: Traffic, side: Side, pods: tuple[PodLog, ...], span: Window) -> tuple[float, ...]:
+def _work(traffic: Traffic, side: Side, pods: tuple[PodLog, ...], span: Window, listed: Pair[int]) -> tuple[float, ...]:
     """Return the requests of every pod in the span; those of a side as a whole are shared out evenly."""
     known = dict(traffic.series.of(side))
-    whole = _requests(known.get("", ()), span) / len(pods) if pods else 0.0
+    whole = _requests(known.get("", ()), span) / max(1, listed.of(side))
     return tuple(_requests(known[pod.pod], span) if pod.pod in known else whole for pod in pods)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from rollout_verdict.core.comparison import LogChange, LogComparison, LogOutcome
 from rollout_verdict.core.evidence import LogEvidence, MetricEvidence
-from rollout_verdict.core.logs.adequacy import both_failing, cut_short, short_lived, too_little
+from rollout_verdict.core.logs.adequacy import both_failing, cut_short, heard, short_lived, too_little
 from rollout_verdict.core.logs.changes import LOST, Scene, change_of, excuse_replaced
 from rollout_verdict.core.logs.exposure import derive_exposure
 from rollout_verdict.core.logs.flow import broken, missing
@@ -34,7 +34,8 @@ def judge_logs(
     events = logs.pods.map(lambda pods: sum(pod.events for pod in pods))
     if not events.stable or not events.canary:
         return _nothing(events)
-    exposure = derive_exposure(logs, metrics, window, policy)
+    whole, logs = logs, heard(logs)
+    exposure = derive_exposure(logs, metrics, window, policy, pods=whole.pods.map(len))
     rows, habit = build_rows(logs, exposure, policy)
     work = exposure.total
     if exposure.unit != "requests":  # what the canary would log in the stable way: its own verbosity dilutes no failure
@@ -52,7 +53,7 @@ def judge_logs(
     ranked = sorted(changes, key=_importance)
     changes = [replace(change, id=f"l{number}") for number, change in enumerate(ranked, 1)]
     harm = any(change.severity is Severity.FAIL for change in changes)
-    reason = "" if harm else silence or cut_short(logs) or both_failing(logs, scene)
+    reason = "" if harm else silence or cut_short(whole) or both_failing(logs, scene)
     return LogComparison(
         changes=tuple(changes),
         events=events,

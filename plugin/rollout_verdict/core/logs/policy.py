@@ -24,6 +24,7 @@ class LogPolicy:
     min_coverage: float = 0.5  # a pod that logged for less of the window than this lived too short to be judged
     min_new_events: int = 5  # a message seen less often may be chance whatever the arithmetic says
     min_new_pods: int = 2  # one pod may be a bad node, where there are several
+    steady_share: float = 0.5  # of the time buckets: an error that only one canary pod knows, but all the time, is told
     load_ratio: float = 2.0  # everyday events per pod-second differ by more only when the traffic is split unevenly
     min_everyday_events: int = 30  # on each side, to scale the sides by what all pods do
     min_traffic_coverage: float = 0.6  # a traffic metric must cover this much of the log window to be divided by

@@ -10,7 +10,7 @@ from rollout_verdict.core.evidence import MetricEvidence, MetricMeta, MetricSeri
 from rollout_verdict.core.metrics.blocks import Sample, covered, step
 from rollout_verdict.core.metrics.kinds import Kind, Quantity, quantity
 from rollout_verdict.core.metrics.policy import MetricPolicy
-from rollout_verdict.core.values import Pair, Side
+from rollout_verdict.core.values import Pair, Severity, Side
 
 PodRates = tuple[tuple[str, tuple[Sample, ...]], ...]  # requests a second, by pod
 
@@ -76,8 +76,12 @@ def shortfall(evidence: MetricEvidence, checks: Sequence[MetricCheck], policy: M
     judged = [one for one in checks if one.outcome not in (MetricOutcome.NO_DATA, MetricOutcome.TOO_FEW)]
     if not judged:
         return f"too few samples: no metric has {policy.min_samples} a pod on both sides"
-    if all(_told(one).kind in (Kind.TRAFFIC, Kind.OTHER) for one in judged):
+    telling = [one for one in judged if _told(one).kind not in (Kind.TRAFFIC, Kind.OTHER)]
+    if not telling:
         return f"no metric with samples on both sides tells good from bad: {judged[0].name} is only shown"
+    acquitting = {meta.name for meta in evidence.meta if meta.acquits}
+    if not any(one.name in acquitting or one.severity is Severity.FAIL for one in telling):
+        return f"the metrics tell what pods use and how they fare ({telling[0].name}), not how requests were answered"
     return _short_lived(evidence, policy) or _idle(evidence, policy) or _both_failing(checks, policy)
 
 

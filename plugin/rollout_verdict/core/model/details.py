@@ -8,6 +8,7 @@ from math import fsum
 
 from rollout_verdict.core.comparison import Comparison, LogChange, MetricCheck, PodFact
 from rollout_verdict.core.evidence import ContainerStatus, Evidence, LogEvidence, MetricEvidence, PodState
+from rollout_verdict.core.logs.adequacy import heard
 from rollout_verdict.core.model.blocks import NAME_LENGTH
 from rollout_verdict.core.model.neutral import number, quoted
 from rollout_verdict.core.values import Side
@@ -29,7 +30,7 @@ def details(item_id: str, evidence: Evidence, comparison: Comparison) -> str:
     lines: Iterator[str] = iter(())
     for change in comparison.logs.changes if comparison.logs else ():
         if change.id == item_id and evidence.logs:
-            lines = _log(change, evidence.logs)
+            lines = _log(change, heard(evidence.logs))
     for check in comparison.metrics.checks if comparison.metrics else ():
         if check.id == item_id and evidence.metrics:
             lines = _metric(check, evidence.metrics)

@@ -9,13 +9,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 from rollout_verdict.core.evidence import TemplateChange
 from rollout_verdict.core.redaction.patterns import DETECTORS, LAST_DETECTORS, Detector, Span, pattern
+from rollout_verdict.core.redaction.template import VALUE, shown
 from rollout_verdict.core.redaction.values import NAMED_DETECTORS, is_spared, secret_kind
 
 T = TypeVar("T")
+Text = Callable[[str], str]
+Named = Callable[[str, str], str]  # (name or path, text) -> text
 
 # A secret seen beside its name is replaced where it stands alone, too, if it is too long and odd to be a word.
 _DISTINCTIVE = 8
@@ -61,14 +65,15 @@ class Redactor:
     def tree(self, value: T) -> T:
         """Return the same value with every string in it redacted. Walks dataclasses and tuples.
 
-        A pair of strings, such as a label, and a template change are redacted by their name as well. What was found
-        beside a name is then replaced wherever else it stands.
+        A pair of strings, such as a label, and a template change are redacted by their name as well; of variables and
+        arguments in a template only what looks harmless is left. What was found beside a name is then replaced wherever
+        else it stands.
         """
-        redacted: T = _walk(value, self.text, self._named)
+        redacted: T = _walk(value, self.text, self._named, self._of_template)
         known = sorted((s for s in self._numbers if _is_distinctive(*s)), key=lambda s: (-len(s[1]), s))
         if known:
             again = self._known(known[:_MOST_KNOWN])
-            redacted = _walk(redacted, again, lambda _, text: again(text))
+            redacted = _walk(redacted, again, lambda _, text: again(text), lambda _, text: again(text))
         return redacted
 
     def _cut(self, text: str, spans: Iterable[Span]) -> str:
@@ -97,6 +102,10 @@ class Redactor:
             return self._placeholder(kind, text)
         return self.text(text)
 
+    def _of_template(self, path: str, text: str) -> str:
+        """Redact what stands at a path of a pod template."""
+        return shown(path, self._named(path.removesuffix("/value").rstrip("]'\""), text), self._placeholder)
+
     def _known(self, secrets: Sequence[tuple[str, str]]) -> Callable[[str], str]:
         def replaced(text: str) -> str:
             for kind, secret in secrets:
@@ -122,38 +131,45 @@ def _custom(kind: str, expression: str) -> "re.Pattern[str]":
 
 
 def _is_distinctive(kind: str, secret: str) -> bool:
-    if kind == "session" or len(secret) < _DISTINCTIVE or len(secret) > 4096:
+    if kind in ("session", VALUE) or len(secret) < _DISTINCTIVE or len(secret) > 4096:
         return False
     return any(map(str.isdigit, secret)) and any(map(str.isalpha, secret))
 
 
-def _walk(value: Any, text: Callable[[str], str], named: Callable[[str, str], str]) -> Any:
+def _walk(value: Any, text: Text, named: Named, template: Named) -> Any:
     """Rebuild a value around its rewritten strings; parts in which nothing changed are kept as they are."""
     if type(value) is str:  # not an enum's member, which is a word of ours
         return text(value)
     if isinstance(value, TemplateChange):
-        name = value.path.removesuffix("/value").rstrip("]'\"")
-        path, stable, canary = text(value.path), named(name, value.stable), named(name, value.canary)
-        return replace(value, path=path, stable=stable, canary=canary)
+        stable, canary = template(value.path, value.stable), template(value.path, value.canary)
+        return replace(value, path=text(value.path), stable=stable, canary=canary)
     if isinstance(value, tuple):
-        return _walk_tuple(value, text, named)
-    if is_dataclass(value) and not isinstance(value, type):
-        before = {item.name: getattr(value, item.name) for item in fields(value)}
-        changed = {key: new for key, old in before.items() if (new := _walk(old, text, named)) is not old}
-        return replace(value, **changed) if changed else value
-    return value
+        return _walk_tuple(value, text, named, template)
+    changed = {}
+    for name in _fields(type(value)):  # type: ignore[arg-type]  # a class is hashable
+        old = getattr(value, name)
+        new = _walk(old, text, named, template)
+        if new is not old:
+            changed[name] = new
+    return replace(value, **changed) if changed else value
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields, none for another type: looked up once, asked for very often."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 _PLAIN = frozenset({float, int})
 
 
-def _walk_tuple(value: tuple[Any, ...], text: Callable[[str], str], named: Callable[[str, str], str]) -> Any:
+def _walk_tuple(value: tuple[Any, ...], text: Text, named: Named, template: Named) -> Any:
     if len(value) == 2 and type(value[0]) is str and type(value[1]) is str:
         pair = (text(value[0]), named(value[0], value[1]))
         return value if pair == value else pair
     if _PLAIN.issuperset(map(type, value)):  # a sample of a series, of which there are more than of anything else
         return value
-    new = tuple(_walk(item, text, named) for item in value)
+    new = tuple(_walk(item, text, named, template) for item in value)
     return value if all(map(_same, new, value)) else new
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.formparsers import MultiPartException
 
@@ -28,9 +28,8 @@ from rollout_verdict.service.schemas import MarkIn, Replay, Start
 from rollout_verdict.service.services import Services
 from rollout_verdict.service.tokens import Scope
 from rollout_verdict.service.told import told
-from rollout_verdict.service.uploads import Named, Uploads
+from rollout_verdict.service.uploads import NAMED, Named, Uploads
 
-_NAMED = TypeAdapter(Named)
 Field = Annotated[str, Form(max_length=LONGEST)]
 
 
@@ -145,7 +144,7 @@ def _changing(routes: APIRouter, services: Services) -> None:
 def _named(namespace: str, name: str) -> Named:
     """Return whose a bundle is, held to what the API takes. Raises UnusableError."""
     try:
-        return _NAMED.validate_python({"namespace": namespace or None, "name": name})
+        return NAMED.validate_python({"namespace": namespace or None, "name": name})
     except ValidationError as error:
         raise UnusableError(told(RequestValidationError(error.errors()))) from None
 

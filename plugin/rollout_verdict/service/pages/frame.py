@@ -19,6 +19,7 @@ POLICY = (
 )
 _TITLES = {
     400: "That cannot be understood",
+    401: "Not logged in",
     403: "Not allowed",
     404: "Not found",
     409: "Not possible just now",
@@ -31,13 +32,17 @@ _TITLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Where the application is mounted (``base``), which entry of the bar is the page's, who reads and may they run."""
+    """Where the application is mounted (``base``), which entry of the bar is the page's, who reads and may they run.
+
+    ``session`` says that a browser's session told who reads: what it can end.
+    """
 
     base: str
     origin: str
     here: str
     who: str
     may_run: bool
+    session: bool
 
     def static(self, name: str) -> str:
         """Return where a file of ours is served."""
@@ -55,6 +60,7 @@ def page(
         here=here,
         who=principal.name if principal else "",
         may_run=principal is not None and principal.scope.includes(Scope.RUN),
+        session=principal is not None and principal.session,
     )
     text = _environment().get_template(template).render(context, page=frame)
     # a text may hold half of a surrogate pair only if ``visible`` was not asked: better a mark than an error

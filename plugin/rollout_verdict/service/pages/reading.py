@@ -1,6 +1,6 @@
 """Pages to read: the list, a verdict or how far it is, the texts exchanged with models, a rollout's history."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -91,12 +91,12 @@ def router(services: Services) -> APIRouter:
         namespace, name = filters.namespace, filters.name
         if not name:
             raise UnusableError("name: expected the rollout whose history is wanted")
-        wanted = _wanted(principal, namespace=namespace, name=name, cursor=filters.cursor)
-        wanted = replace(wanted, limit=IN_A_HISTORY)
+        demand_namespaces(principal, namespace)
+        # without a namespace the rollout is one of those that name none, not all of that name
+        wanted = Wanted(namespaces=(namespace,), name=name, cursor=filters.cursor, limit=IN_A_HISTORY)
         found = _found(services, wanted)
         base, now = base_of(request), services.clock()
-        # without a namespace the rollout is one of those that name none, not all of that name
-        rows = [row(one, base, now) for one in found.analyses if one.request.namespace == namespace]
+        rows = [row(one, base, now) for one in found.analyses]
         older = f"{base}/history?namespace={in_url(namespace)}&name={in_url(name)}&cursor={in_url(found.cursor)}"
         context = {
             "name": name,
