@@ -1,9 +1,14 @@
 """Write what the docs say about the configuration from the model: ``python -m tests.configuration_docs``."""
 
+import inspect
 import json
+import re
 from typing import Any
 
-from rollout_verdict.configuration import json_schema
+from rollout_verdict.configuration import json_schema, tunable
+from rollout_verdict.core.logs.judge import LogPolicy
+from rollout_verdict.core.metrics.judge import MetricPolicy
+from rollout_verdict.core.pods import PodPolicy
 from tests.conftest import ROOT
 
 SCHEMA = ROOT / "docs" / "configuration.schema.json"
@@ -40,6 +45,23 @@ Templates written for argoproj-labs/metric-ai keep working: all its keys are kno
 """
 
 
+_THRESHOLDS = """
+## Thresholds
+
+What may stand below `thresholds`: numbers not below 0, whole ones where the default is one.
+
+```yaml
+thresholds:
+  logs: {minNewPods: 1}
+  pods: {neverReadyAfterS: 300}
+```
+
+| key | default | why |
+| --- | --- | --- |
+"""
+_FIELD = re.compile(r"    (\w+): (?:int|float) = [^#\n]*# (.*)")
+
+
 def rendered_schema() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
@@ -47,7 +69,19 @@ def rendered_schema() -> str:
 def page() -> str:
     schema = json_schema()
     out = [_HEAD, *_rows("", schema, schema["$defs"])]
-    return "".join(out)
+    return "".join([*out, _THRESHOLDS, *_thresholds()])
+
+
+def _thresholds() -> list[str]:
+    """Return a row for each threshold; its reason is the comment in the policy's source."""
+    rows = []
+    for name, policy in (("logs", LogPolicy()), ("metrics", MetricPolicy()), ("pods", PodPolicy())):
+        reasons = dict(_FIELD.findall(inspect.getsource(type(policy))))
+        rows += [
+            f"| `{name}.{key}` | `{json.dumps(getattr(policy, field))}` | {reasons[field]} |\n"
+            for key, field in tunable(policy).items()
+        ]
+    return rows
 
 
 def _rows(prefix: str, part: dict[str, Any], definitions: dict[str, Any]) -> list[str]:

@@ -99,7 +99,11 @@ def test_a_policy_from_keys():
         ({"window": 10**400}, "expected: a duration such as"),
         ({"deadlines": {"model": "x"}}, 'deadlines.model is "x"; expected: a duration'),
         ({"requiredSources": ["tea"]}, 'requiredSources.0 is "tea"; expected'),
-        ({"thresholds": {"logs": {"minEvent": 5}}}, "logs.minEvent is no threshold; known are"),
+        ({"thresholds": {"logs": {"minEvent": 5}}}, "thresholds.logs.minEvent is no threshold, minEvents is; known"),
+        ({"thresholds": {"logs": {"min_new_pods": 1}}}, "thresholds.logs.min_new_pods is no threshold, minNewPods is"),
+        ({"thresholds": {"pods": {"tea": 1}}}, "thresholds.pods.tea is no threshold; known are neverReadyAfterS"),
+        ({"thresholds": {"logs": 5}}, "thresholds.logs is 5; expected"),
+        ({"thresholds": 5}, "thresholds is 5; expected"),
         ({"thresholds": {"logs": {"minEvents": 5.5}}}, "logs.minEvents must be a whole number"),
         ({"thresholds": {"logs": {"minEvents": -1}}}, "logs.minEvents must be a number not below 0"),
         ({"thresholds": {"metrics": {"failP": float("nan")}}}, "metrics.failP must be a number"),
@@ -112,7 +116,7 @@ def test_a_policy_from_keys():
         ([], "must be an object"),
         (None, "must be an object"),
     ],
-    ids=range(21),
+    ids=range(25),
 )
 def test_an_error_names_the_key_and_what_was_expected(config, told):
     assert told in problem(config)
@@ -150,7 +154,17 @@ def test_null_is_not_set():
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90s", 90), ("1h30m", 5400), ("500ms", 0.5), ("1.5m", 90), ("2h", 7200), (5, 5), (0.25, 0.25)],
+    [
+        ("90s", 90),
+        ("1h30m", 5400),
+        ("500ms", 0.5),
+        ("1.5m", 90),
+        ("2h", 7200),
+        (5, 5),
+        (0.25, 0.25),
+        ("600", 600),
+        ("0.5", 0.5),
+    ],
 )
 def test_durations(text, seconds):
     assert parse_duration(text) == seconds
@@ -160,7 +174,6 @@ def test_durations(text, seconds):
     "text",
     [
         "",
-        "5",
         "5 s",
         "s",
         "-5s",
@@ -168,6 +181,9 @@ def test_durations(text, seconds):
         "5s5",
         "٣s",
         "0s",
+        "0",
+        "1e3",
+        "9999999999",
         0,
         -1,
         True,

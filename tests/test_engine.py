@@ -22,6 +22,7 @@ from rollout_verdict.core.evidence import (
     MetricSeries,
     PodLog,
 )
+from rollout_verdict.core.memory import Memory
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.values import DecidedBy, Decision, Pair, RolloutRef, Side, SourceKind, Window
@@ -145,3 +146,11 @@ def test_any_well_formed_evidence_is_judged_in_numbers(logs, metrics, length):
         parts = (result.comparison.logs, result.comparison.metrics)
         assert any(part and part.adequate for part in parts)
         assert result.verdict.confidence >= 60
+
+
+def test_an_empty_memory_does_not_change_the_digest_of_the_evidence():
+    """The command line keeps no memory, the service one that may be empty: the same bundle is the same evidence."""
+    found = [
+        engine.judge(evidence(memory=memory), Policy(mode=Mode.RULES), None, Redactor()) for memory in (None, Memory())
+    ]
+    assert found[0].verdict == found[1].verdict

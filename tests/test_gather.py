@@ -109,6 +109,7 @@ def test_without_a_source_of_metrics_there_is_a_gap_that_says_how_to_have_one():
     evidence = gather(TARGET, Source(), None, Gathering())
     assert evidence.metrics is None
     (gap,) = [gap for gap in evidence.gaps if gap.source is SourceKind.METRICS]
+    assert all(way in gap.hint for way in ("ROLLOUT_VERDICT_PROMETHEUS", "prometheus.address", "--prometheus"))
     assert "prometheus.address" in gap.hint
 
 

@@ -7,7 +7,8 @@ written for it keeps working; those that mean nothing here are accepted and said
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Any, Self, TypeVar
 
@@ -54,7 +55,12 @@ def _named(value: object) -> object:
     return value
 
 
-def _tunable(policy: LogPolicy | MetricPolicy | PodPolicy) -> dict[str, str]:
+def _near(name: str, known: Iterable[str]) -> str:
+    """Return the known name that was perhaps meant, "" without one."""
+    return next(iter(get_close_matches(name, list(known), 1)), "")
+
+
+def tunable(policy: LogPolicy | MetricPolicy | PodPolicy) -> dict[str, str]:
     """Return the numeric fields of a policy, field name by camelCase name."""
     return {
         to_camel(field.name): field.name
@@ -64,7 +70,7 @@ def _tunable(policy: LogPolicy | MetricPolicy | PodPolicy) -> dict[str, str]:
 
 
 def _with(policy: P, thresholds: Mapping[str, float]) -> P:
-    known = _tunable(policy)
+    known = tunable(policy)
     changes: dict[str, Any] = {}
     for key, value in thresholds.items():
         kind = type(getattr(policy, known[key]))
@@ -163,22 +169,24 @@ class Containers(_Model):
 
 
 class Thresholds(_Model):
-    """Thresholds of the judges, by the names of their policies' fields in camelCase."""
+    """Thresholds of the judges: numbers by their names, as {"logs": {"minEvents": 30}}."""
 
     logs: dict[str, float] = {}
-    """Fields of LogPolicy."""
+    """Of the log judge, listed below."""
     metrics: dict[str, float] = {}
-    """Fields of MetricPolicy."""
+    """Of the metric judge, listed below."""
     pods: dict[str, float] = {}
-    """Fields of PodPolicy."""
+    """Of the judge of pod states, listed below."""
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         for name, policy in (("logs", LogPolicy()), ("metrics", MetricPolicy()), ("pods", PodPolicy())):
-            known = _tunable(policy)
+            known = tunable(policy)
             for key, value in getattr(self, name).items():
                 if key not in known:
-                    raise ValueError(f"{name}.{key} is no threshold; known are {', '.join(known)}")
+                    near = _near(to_camel(key[:_SHOWN]), known)
+                    is_one = f", {near} is" if near else ""
+                    raise ValueError(f"{name}.{key} is no threshold{is_one}; known are {', '.join(known)}")
                 if not (math.isfinite(value) and value >= 0):
                     raise ValueError(f"{name}.{key} must be a number not below 0")
                 if isinstance(getattr(policy, known[key]), int) and value != int(value):
@@ -366,6 +374,8 @@ def _told(error: ValidationError) -> str:
     expected = first["msg"].removeprefix("Value error, ")
     if not where:
         return expected
+    if where == "thresholds" and first["type"] == "value_error":  # its text goes on with the key
+        return f"{where}.{expected}"
     value = first.get("input")
     harmless = isinstance(value, str | int | float) and str(first["loc"][0]) not in _NEVER_SHOWN
     return f"{where} is {_shown(value) if harmless else _HIDDEN}; expected: {expected}"

@@ -20,6 +20,7 @@ from rollout_verdict.core.explanation.explain import explain
 from rollout_verdict.core.model import citations
 from rollout_verdict.core.policy import Mode, Policy
 from rollout_verdict.core.ports import Family, Judge, Judgement
+from rollout_verdict.core.recall import digested
 from rollout_verdict.core.redaction.redact import Redactor
 from rollout_verdict.core.result import Exchange, Result, exchanged
 from rollout_verdict.core.rules import Assessment
@@ -73,7 +74,7 @@ def weigh(evidence: Evidence, policy: Policy) -> Case:
         policy=policy,
         comparison=comparison,
         assessment=assessment,
-        evidence_digest=digest(evidence),
+        evidence_digest=digest(digested(evidence)),
         policy_digest=digest(policy),
     )
 

@@ -124,7 +124,7 @@ def _found(sides: Sides) -> str:
 
 
 def _unset() -> tuple[None, tuple[Gap, ...]]:
-    hint = "set prometheus.address in the template, or the address of Prometheus in the settings"
+    hint = "set ROLLOUT_VERDICT_PROMETHEUS, or prometheus.address of this configuration; explain takes --prometheus URL"
     gap = Gap(source=SourceKind.METRICS, what="metrics", reason="no source of metrics is set up", hint=hint)
     return None, (gap,)
 

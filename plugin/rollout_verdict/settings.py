@@ -245,10 +245,7 @@ def _count(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    try:
-        return parse_duration(float(text))
-    except ValueError:
-        return parse_duration(text)
+    return parse_duration(text)
 
 
 def _names(text: str) -> tuple[str, ...]:

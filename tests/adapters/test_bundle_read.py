@@ -83,6 +83,21 @@ def test_a_listed_pod_that_is_not_described_is_a_gap(tmp_path):
     assert ("kubernetes", "state of shop-bbbb-2", Side.CANARY) in gaps(evidence)
 
 
+def test_an_unknown_key_of_the_input_is_told_with_the_one_that_was_meant(tmp_path):
+    parts = documents()
+    parts["case.json"]["input"] |= {"windo": parts["case.json"]["input"].pop("window"), "colour": {"deep": [1]}}
+    evidence = read_bundle(build(tmp_path / "b", parts))
+    assert evidence.window is None
+    (gap,) = evidence.gaps
+    assert (gap.what, gap.side) == ("colour, windo in case.json", None)
+    assert gap.hint == "write window for windo if that is meant"
+    parts["case.json"]["input"] = {"service": "shop-api", **{f"{'x' * 200}{number}": number for number in range(9)}}
+    (gap,) = read_bundle(build(tmp_path / "c", parts)).gaps
+    assert "and 4 more" in gap.what
+    assert len(gap.what) < 500
+    assert gap.hint == ""
+
+
 def test_a_misplaced_log_file_is_told(tmp_path):
     folder = build(tmp_path / "b")
     for place in ("logs/api.log", "logs/canarry/pod/api.log", "logs/canary/pod/api.txt"):
@@ -311,6 +326,14 @@ def test_a_broken_log_is_partial_and_a_gap(tmp_path):
     assert (source, side) == ("logs", Side.CANARY)
     assert what == f"rest of the log of canary pod {CANARY}, container api"
     assert "broken after" in evidence.logs.pods.canary[0].partial
+
+
+def test_a_log_that_is_no_gzip_is_told_without_pythons_words(tmp_path):
+    folder = build(tmp_path / "b")
+    (folder / f"logs/canary/{CANARY}/api.log.gz").write_bytes(b"garbage")
+    (gap,) = read_bundle(folder).gaps
+    assert gap.reason == "broken after 0 bytes (not a gzip file)"
+    assert gap.hint == "pack this file again, or record it anew"
 
 
 NASTY = {

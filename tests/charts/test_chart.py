@@ -31,6 +31,15 @@ FULL = {
     "prometheus": {"address": "http://prometheus:9090"},
     "url": "https://verdict.example",
     "settings": {"ROLLOUT_VERDICT_REUSE": "10m"},
+    "env": [
+        {
+            "name": "GOOGLE_CLOUD_PROJECT",
+            "valueFrom": {"secretKeyRef": {"name": "vertex", "key": "project"}},
+        }
+    ],
+    "volumes": [{"name": "prometheus", "secret": {"secretName": "prometheus-token"}}],
+    "volumeMounts": [{"name": "prometheus", "mountPath": "/etc/rollout-verdict/prometheus", "readOnly": True}],
+    "serviceAccount": {"annotations": {"iam.gke.io/gcp-service-account": "verdict@project.iam.example"}},
     "networkPolicy": {"enabled": True, "controllerNamespace": "argo", "from": [{"podSelector": {}}]},
     "rbac": {"create": True, "scope": "namespaces", "namespaces": ["shop", "till"], "tokenReview": False},
 }
@@ -51,6 +60,9 @@ def test_the_values_are_of_their_schema_and_all_are_told():
         {"url": "https://verdict.example/x"},
         {"rbac": {"scope": "all"}},
         {"settings": {"x": 1}},
+        {"env": [{"value": "1"}]},
+        {"volumeMounts": [{"name": "ca"}]},
+        {"serviceAccount": {"name": "other"}},
     ],
     ids=lambda one: next(iter(one)),
 )
@@ -113,9 +125,20 @@ def test_the_pod_may_do_little_and_secrets_are_files(render):
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert {one["name"] for one in pod["volumes"]} == {"tmp", "tokens", "session", "model"}
+    assert {one["name"] for one in pod["volumes"]} == {"tmp", "tokens", "session", "model", "prometheus"}
     assert "ClusterRole" not in found
     assert found["NetworkPolicy"]["spec"]["policyTypes"] == ["Ingress"]
+
+
+def test_what_the_settings_need_reaches_the_pod(render):
+    found = {one["kind"]: one for one in render(FULL)}
+    pod = found["StatefulSet"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert all(one in container["env"] for one in FULL["env"])
+    assert all(one in container["volumeMounts"] for one in FULL["volumeMounts"])
+    assert all(one in pod["volumes"] for one in FULL["volumes"])
+    assert found["ServiceAccount"]["metadata"]["annotations"] == FULL["serviceAccount"]["annotations"]
+    assert "annotations" not in {one["kind"]: one for one in render({})}["ServiceAccount"]["metadata"]
 
 
 def test_replicas_without_what_they_share_are_refused(render):

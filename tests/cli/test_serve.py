@@ -14,8 +14,10 @@ import httpx2
 import pytest
 
 from rollout_verdict.cli import serve
+from rollout_verdict.service.tokens import TokenFile
 from tests.cli.commands import run
 from tests.conftest import ROOT
+from tests.service.conftest import make_client, make_services
 from tests.service.memory import BUNDLES, packed
 
 __all__ = ["run"]
@@ -101,10 +103,41 @@ def test_from_a_bare_machine_to_a_verdict_and_over_a_restart(tmp_path):
         assert any(line.get("analysis") == made and line.get("decision") == "rollback" for line in lines)
     with running(state) as (address, log):
         words = log.read_text()
-        assert "login?code=" not in words, "only the first start says so"
+        assert "login?code=" not in words, "a log is read by others than who may read the token file"
         assert f"listening on {address}; log in at /login with a token of {state / 'tokens.toml'}\n" in words
         found = httpx2.get(f"{address}/v1/analyses/{made}", headers={"authorization": f"Bearer {token}"}, timeout=60)
         assert found.json()["verdict"]["decision"] == "rollback"
+
+
+OWNER = '[[token]]\nname = "owner"\ntoken = "of-the-owner-0123"\nscope = "admin"\n'
+READER = '[[token]]\nname = "reader"\ntoken = "of-the-reader-012"\n'
+TEAM = '[[token]]\nname = "team"\ntoken = "of-the-team-01234"\nscope = "admin"\nnamespaces = ["shop"]\n'
+FORMER = '[[token]]\nname = "former"\ntoken = "of-the-former-012"\nscope = "admin"\nexpires = 2020-01-01T00:00:00Z\n'
+
+
+@pytest.mark.parametrize(
+    ("made", "asked", "content", "linked"),
+    [
+        (True, False, OWNER, True),
+        (False, True, READER + TEAM + FORMER + OWNER, True),
+        (False, True, READER + TEAM + FORMER, False),
+        (False, False, OWNER, False),
+    ],
+    ids=["the first", "by hand", "nobody may do everything", "in the background"],
+)
+def test_a_start_links_whoever_can_read_the_tokens_anyway(tmp_path, made, asked, content, linked):
+    path = tmp_path / "tokens.toml"
+    path.write_text(content)
+    tokens = TokenFile(path)
+    tokens.load()
+    services = make_services(tmp_path)
+    words = serve._words(services.auth, tokens, made=made, asked=asked)(serve.Door(host="0.0.0.0", port=8080))
+    link = re.search(r"http://127\.0\.0\.1:8080(/login\?code=\S+)", words)
+    assert (link is not None) is linked
+    assert ("the first start" in words) is made
+    if link:
+        with make_client(services, "") as browser:
+            assert browser.get(link[1]).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -157,6 +190,25 @@ def test_without_its_extra_it_says_what_to_install(run, monkeypatch):
     monkeypatch.setattr(serve, "NEEDED", ("uvicorn", "no_such_module"))
     found = run("serve")
     assert (found.code, "pip install '.[service]' in a checkout" in found.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("service", "content", "words"),
+    [
+        ("ftp://verdict", "of-the-reader-012", "--service: expected http://HOST"),
+        ("verdict:8080", "of-the-reader-012", "--service: expected http://HOST"),
+        ("http://[::1", "of-the-reader-012", "--service: expected http://HOST"),
+        ("http://verdict", "\n", "is empty; name a file with one by --token-file"),
+        ("http://verdict", None, "there is no token; name a file with one by --token-file"),
+    ],
+)
+def test_what_can_never_work_is_told_before_an_assistant_waits(run, tmp_path, service, content, words):
+    given = []
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+        given = ["--token-file", tmp_path / "token"]
+    found = run("mcp", "--service", service, *given)
+    assert (found.code, words in found.err, "Traceback" in found.err) == (2, True, False)
 
 
 def test_a_token_file_that_cannot_be_read_is_told_before_an_assistant_waits(run, tmp_path):

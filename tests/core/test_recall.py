@@ -9,7 +9,7 @@ from rollout_verdict.core.canonical import canonical, digest
 from rollout_verdict.core.comparison import LogOutcome, MetricOutcome, PodFact
 from rollout_verdict.core.memory import Earlier, Mark, Marked, MarkKind, Memory, Recalled
 from rollout_verdict.core.policy import Policy
-from rollout_verdict.core.recall import counting, earlier, key_of, markable, measured, with_memory
+from rollout_verdict.core.recall import counting, digested, earlier, key_of, markable, measured, with_memory
 from rollout_verdict.core.rules import judge
 from rollout_verdict.core.values import Decision, RolloutRef, Severity, Side, SourceKind
 from tests.adapters import canaries
@@ -46,6 +46,14 @@ def remembering(*, marks=(), earlier=(), version="7f6"):
 def judged(evidence, held=HELD):
     comparison = with_memory(held, evidence)
     return comparison, judge(evidence, comparison, Policy())
+
+
+def test_an_empty_memory_has_the_digest_of_none():
+    """The same bundle has the same digest, whether whoever judges it keeps a memory or not."""
+    none = replace(remembering(), memory=None)
+    assert digest(digested(remembering())) == digest(digested(none)) == digest(none)
+    known = remembering(earlier=(before(PROMOTE),))
+    assert digested(known) == known
 
 
 # Marks

@@ -8,8 +8,13 @@ from hashlib import sha256
 
 import pytest
 
-from rollout_verdict.core.values import Decision, Pair
+from rollout_verdict.core.comparison import SetAside
+from rollout_verdict.core.memory import Mark
+from rollout_verdict.core.recall import markable
+from rollout_verdict.core.values import Decision, Pair, Severity
 from rollout_verdict.render import html
+from rollout_verdict.render.view import view
+from tests.core.builders import NOON
 from tests.render import results
 
 PAGE = html.render(results.result())
@@ -92,3 +97,21 @@ def test_log_rows_without_reduced_logs_and_many_of_them():
     assert "and 10 more that differ, in the JSON." in page
     assert "and 10 more, in the JSON." in page
     assert "Not enough to judge" in page
+
+
+def test_the_cards_count_in_words_and_not_what_was_set_aside():
+    """One is no plural; a message that was set aside is told there and counted nowhere else."""
+    (new,) = (card for card in view(results.result())["cards"] if card[0] == "logs")
+    assert new[1:3] == ("1", "log message new or more frequent")
+    held = results.result()
+    one = replace(held, comparison=replace(held.comparison, diff=held.comparison.diff[:1]))
+    for result, words in ((held, ("2", "changes of the pod template")), (one, ("1", "change of the pod template"))):
+        assert [card[1:3] for card in view(result)["cards"] if card[0] == "template"] == [words]
+    mark = Mark(
+        id="k1", about=markable(held.comparison, "l1"), who="alice", when=NOON, why="retried later", expires=None
+    )
+    aside = (SetAside(id="l1", severity=Severity.FAIL, mark=mark),)
+    marked = replace(held, comparison=replace(held.comparison, set_aside=aside))
+    assert [card[1:3] for card in view(marked)["cards"] if card[0] == "logs"] == [
+        ("0", "log messages new or more frequent")
+    ]

@@ -11,6 +11,7 @@ import pytest
 from rollout_verdict.service.app import create_app
 from rollout_verdict.service.auth import COOKIE
 from rollout_verdict.service.middleware import POLICY, BodyLimit
+from rollout_verdict.service.tokens import digest_of
 from tests.service.conftest import TOKENS, bearer, make_client, make_services
 
 SAME = {"sec-fetch-site": "same-origin"}
@@ -253,7 +254,7 @@ def test_another_key_knows_no_sessions_of_this_one(browser, services, tmp_path):
 
 
 def test_the_link_of_the_first_start_works_once(browser, services):
-    code = services.auth.make_code(TOKENS["admin"])
+    code = services.auth.make_code(digest_of(TOKENS["admin"]))
     first = browser.get("/login", params={"code": code})
     assert (first.status_code, COOKIE in first.headers["set-cookie"]) == (303, True)
     second = browser.get("/login", params={"code": code}, headers={"cookie": ""})
@@ -343,7 +344,7 @@ def test_who_did_what_is_written_down(client, caplog):
 def test_who_logged_in_is_written_down_by_token_and_by_link(browser, services, caplog):
     caplog.set_level("INFO", "rollout_verdict.audit")
     log_in(browser)
-    browser.get("/login", params={"code": services.auth.make_code(TOKENS["admin"])})
+    browser.get("/login", params={"code": services.auth.make_code(digest_of(TOKENS["admin"]))})
     log_in(browser, "wrong-token")
     lines = [(one.action, one.caller) for one in caplog.records if getattr(one, "audit", False)]
     assert lines == [("logged in", "argo"), ("logged in", "owner")]

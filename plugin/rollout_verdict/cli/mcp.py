@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rollout_verdict.cli.input import InputError
 
@@ -14,12 +15,26 @@ def run(service: str, token_file: Path | None) -> None:
         raise InputError("mcp needs mcp: pip install '.[mcp]' in a checkout")
     from rollout_verdict.service.mcp_server import Reader, server
 
-    token(token_file)  # read once now, so that a wrong file is told before an assistant waits for it
+    _check(service, token_file)  # now, so that what can never work is told before an assistant waits for it
     reader = Reader(service.rstrip("/"), lambda: token(token_file))
     try:
         server(reader).run("stdio")
     finally:
         reader.close()
+
+
+def _check(service: str, token_file: Path | None) -> None:
+    """Raise InputError unless there is an address to ask and a token to ask with."""
+    try:
+        address = urlsplit(service)
+        usable = address.scheme in ("http", "https") and address.hostname and address.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InputError("--service: expected http://HOST[:PORT] or https://HOST[:PORT], the address of the service")
+    if not token(token_file) and not address.password:
+        where = f"--token-file {token_file}: is empty" if token_file else "there is no token"
+        raise InputError(f"{where}; name a file with one by --token-file, scope read is enough")
 
 
 def token(token_file: Path | None) -> str:

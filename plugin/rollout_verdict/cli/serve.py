@@ -127,7 +127,7 @@ def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], 
     found = replace(read_service_settings(os.environ), prometheus=wiring.prometheus_server(settings))
     jobs = read_job_settings(os.environ, found.state_dir)
     _make_state_dir(found.state_dir)
-    tokens, owner = _tokens(found)
+    tokens, made = _tokens(found)
     metrics, rates = Metrics(), Rates(found)
     with ExitStack() as stack:
         model = wiring.model_judge(settings)
@@ -178,7 +178,7 @@ def _services(settings: Settings) -> "Iterator[tuple[Services, Callable[[Door], 
             about=about,
             ready=analyses.ready,
         )
-        yield services, _words(auth, owner, tokens.path)
+        yield services, _words(auth, tokens, made=made, asked=sys.stderr.isatty())
 
 
 def _make_state_dir(path: Path) -> None:
@@ -193,22 +193,23 @@ def _make_state_dir(path: Path) -> None:
         raise InputError(f"{path} cannot be written to: {advice}")
 
 
-def _tokens(found: "ServiceSettings") -> "tuple[TokenFile, str]":
-    """Return the token file, and its token when it was made just now, "" when it was there."""
+def _tokens(found: "ServiceSettings") -> "tuple[TokenFile, bool]":
+    """Return the token file, and whether it was made just now."""
     from rollout_verdict.service.tokens import TokenFile, TokenFileError, make_token_file
 
     path = found.token_file or found.state_dir / "tokens.toml"
-    owner = ""
+    made = False
     if found.token_file is None:
         with suppress(FileExistsError):
-            owner = make_token_file(path)
+            make_token_file(path)
+            made = True
     tokens = TokenFile(path)
     try:
         tokens.load()
     except TokenFileError as error:
         named = "ROLLOUT_VERDICT_TOKENS: " if found.token_file else ""
         raise InputError(f"{named}{path}: {str(error).removeprefix(f'{path}: ')}") from error
-    return tokens, owner
+    return tokens, made
 
 
 def _session_key(found: "ServiceSettings") -> bytes:
@@ -233,23 +234,41 @@ def _session_key(found: "ServiceSettings") -> bytes:
     return key
 
 
-def _words(auth: "Authenticator", owner: str, path: Path) -> Callable[[Door], str]:
-    """Return what to print: where it listens and how to log in; at the first start with a link that does it."""
+def _words(auth: "Authenticator", tokens: "TokenFile", *, made: bool, asked: bool) -> Callable[[Door], str]:
+    """Return what to print: where it listens and how to log in, with a link that does it where that is safe.
+
+    The first start (``made``) has nobody yet who could know a token. After it the link is for who starts the process
+    by hand (``asked``): they can read the token file anyway, those who read a container's log cannot.
+    """
+    owner = _owner(tokens) if made or asked else ""
     code = auth.make_code(owner) if owner else ""
 
     def words(door: Door) -> str:
-        listening = f"rollout-verdict: listening on {door.url}; log in at /login with a token of {path}\n"
+        listening = f"rollout-verdict: listening on {door.url}; log in at /login with a token of {tokens.path}\n"
         if not code:
             return listening
         near = door if door.host in LOOPBACK else replace(door, host="127.0.0.1")
+        first = "rollout-verdict: the first start made that file, readable by you alone; its token may do everything\n"
         return (
-            f"{listening}"
-            "rollout-verdict: the first start made that file, readable by you alone; its token may do everything\n"
+            f"{listening}{first if made else ''}"
             "Open this link to log your browser in; it works once, and for 15 minutes:\n"
             f"  {near.url}/login?code={code}\n"
         )
 
     return words
+
+
+def _owner(tokens: "TokenFile") -> str:
+    """Return the digest of the first token that may do everything, "" without one."""
+    from rollout_verdict.service.services import utc_now
+    from rollout_verdict.service.tokens import Scope
+
+    able = (
+        grant.digest
+        for grant in tokens.grants().tokens.values()
+        if grant.scope is Scope.ADMIN and grant.namespaces is None and (not grant.expires or grant.expires > utc_now())
+    )
+    return next(able, "")
 
 
 def _close(close: Callable[[], object]) -> None:

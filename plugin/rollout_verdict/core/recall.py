@@ -72,6 +72,11 @@ def measured(evidence: Evidence) -> Evidence:
     return replace(evidence, memory=None)
 
 
+def digested(evidence: Evidence) -> Evidence:
+    """Return the evidence as it is digested: an empty memory says what none says, wherever it was judged."""
+    return replace(evidence, memory=None) if evidence.memory == Memory() else evidence
+
+
 def earlier(result: Result, analysis_id: str, time: datetime) -> Earlier:
     """Return what will be remembered of a result."""
     items, verdict = _items(result.comparison), result.verdict

@@ -191,21 +191,29 @@ def _cards(result: Result) -> list[tuple[str, str, str, str]]:
     comparison = result.comparison
     metrics, logs, pods = comparison.metrics, comparison.logs, comparison.pods
     off = [check for check in metrics.checks if check.severity is not Severity.INFO] if metrics else []
-    new = [c for c in logs.changes if differs(c) and c.outcome in (LogOutcome.NEW, LogOutcome.RISEN)] if logs else []
+    aside = {one.id for one in comparison.set_aside}  # counted below "Set aside", not here
+    more = (LogOutcome.NEW, LogOutcome.RISEN)
+    new = [c for c in logs.changes if differs(c) and c.outcome in more and c.id not in aside] if logs else []
+    more_often = f"{_noun(len(new), 'log message')} new or more frequent"
     cards = [
         ("checks", f"{len(off)} of {len(metrics.checks)}" if metrics else "no data", "metrics worse", _worst(off)),
-        ("logs", f"{len(new)}" if logs else "no data", "log messages new or more frequent", _worst(new)),
+        ("logs", f"{len(new)}" if logs else "no data", more_often, _worst(new)),
     ]
     facts = [fact for fact in pods.facts if fact.side is Side.CANARY] if pods else []
     ready = f"{pods.ready.canary} of {pods.total.canary}" if pods else "no data"
     cards.append(("pods", ready, "canary pods ready", _worst(facts)))
     changed = str(len(comparison.diff)) if result.evidence.diff else "no data"
-    cards.append(("template", changed, "changes of the pod template", "note" if comparison.diff else "good"))
+    changes = f"{_noun(len(comparison.diff), 'change')} of the pod template"
+    cards.append(("template", changed, changes, "note" if comparison.diff else "good"))
     missing = (bool(metrics), bool(logs), bool(pods), result.evidence.diff is not None)
     return [
         (target, number, label, tone if there else "none")
         for (target, number, label, tone), there in zip(cards, missing, strict=True)
     ]
+
+
+def _noun(number: int, noun: str) -> str:
+    return noun if number == 1 else f"{noun}s"
 
 
 def _worst(items: Any) -> str:

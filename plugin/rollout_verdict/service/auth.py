@@ -177,15 +177,15 @@ class Authenticator:
         sealed = f"session {digest} {body}".encode("utf-8", "replace")
         return hmac.digest(self._session_key, sealed, "sha256").hex()
 
-    # The link of the first start
+    # The link of a start
 
-    def make_code(self, token: str) -> str:
-        """Return a code that logs a browser in once, as the owner of this token."""
+    def make_code(self, digest: str) -> str:
+        """Return a code that logs a browser in once, as the owner of the token with this digest."""
         code = secrets.token_urlsafe(24)
         with self._lock:
             while len(self._codes) >= MOST_CODES:
                 del self._codes[next(iter(self._codes))]
-            self._codes[digest_of(code)] = (digest_of(token), self._monotonic() + CODE_S)
+            self._codes[digest_of(code)] = (digest, self._monotonic() + CODE_S)
         return code
 
     def redeem(self, code: str) -> str:

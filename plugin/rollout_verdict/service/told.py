@@ -3,6 +3,7 @@
 from fastapi.exceptions import RequestValidationError
 
 _LONGEST = 300
+_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?"  # how the names in ``schemas`` begin
 
 
 def told(error: RequestValidationError) -> str:
@@ -18,5 +19,15 @@ def told(error: RequestValidationError) -> str:
         return f"{'.'.join(where)} is missing"[:_LONGEST]
     if kind == "extra_forbidden":
         return f"unknown key: {'.'.join(where)}"[:_LONGEST]
+    if kind == "string_pattern_mismatch":
+        message = _form(str(first.get("ctx", {}).get("pattern", "")))
     line = f"{'.'.join(where)}: {message}" if where else message
     return "".join(c if c.isprintable() else "?" for c in line)[:_LONGEST]
+
+
+def _form(pattern: str) -> str:
+    """Return what a pattern asks for, for people who do not read patterns."""
+    if not pattern.startswith(_LABEL):
+        return "holds a character that is not taken here"
+    dot = " or '.'" if r"\." in pattern else ""
+    return f"expected a name as Kubernetes has them: lower-case letters, digits, '-'{dot}"

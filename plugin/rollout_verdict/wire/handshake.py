@@ -18,7 +18,7 @@ MAX_ADDRESS = 107
 NOT_A_HOST = """\
 This program is an Argo Rollouts metric provider plugin. It is started by the Argo Rollouts controller,
 not by hand: name it in the ConfigMap argo-rollouts-config under metricProviderPlugins.
-To judge a recorded bundle on the command line, use: rollout-verdict explain
+To judge a recorded bundle on the command line, use: rollout-verdict judge
 """
 
 

@@ -82,7 +82,8 @@ def test_outside_a_pod_the_users_kubeconfig_is_used(stub, tmp_path, monkeypatch)
 
 def test_without_any_kubeconfig_the_path_that_was_tried_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    with pytest.raises(ConnectionSettingsError, match=r"^no kubeconfig found at .*/none, and this is no pod"):
+    told = r"^no kubeconfig found at .*/none, and this is no pod: set KUBECONFIG, or for a command --kubeconfig$"
+    with pytest.raises(ConnectionSettingsError, match=told):
         connect()
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -183,6 +183,20 @@ def test_what_was_not_looked_at():
     ]
 
 
+def test_a_log_whose_end_is_missing_is_told_once():
+    """The gap says it with a hint; the other pods' logs are still told of."""
+    gap = Gap(
+        source=SourceKind.LOGS, what="rest of the log of stable pod checkout-5b8f9c-aaa", reason="the deadline passed"
+    )
+    verdict = replace(FULL.verdict, gaps=(gap,))
+    said = [line for line in told(replace(FULL, verdict=verdict), "What was not looked at") if "deadline" in line]
+    assert said == [
+        "rest of the log of stable pod checkout-5b8f9c-aaa: the deadline passed",
+        "log of `checkout-5b8f9c-bbb` read in part: the deadline passed",
+        "log of `checkout-7d4cc1-x2v` read in part: the deadline passed",
+    ]
+
+
 def test_whole_logs_leave_nothing_to_say():
     """A log that was read whole is not among what was not looked at."""
     logs = FULL.evidence.logs

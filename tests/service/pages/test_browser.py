@@ -59,6 +59,20 @@ def test_every_page_is_whole_readable_and_accessible(chromium, axe_script, fille
         assert axe.complaints(page, axe_script) == []
 
 
+@pytest.mark.parametrize("width", [320, 360])
+def test_a_small_phone_shows_everything(chromium, filled, width):
+    """Nothing sticks out, the sentences of metrics have the width there is, a section that is jumped to is not painted."""
+    services, address = filled
+    with browsing(chromium, cookies=logged_in(services, address), width=width) as page:
+        for name in ("list", "new", "rollback"):
+            page.goto(address + PAGES[name])
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        row, cell = page.locator("#m1"), page.locator("#m1 td.name")
+        assert cell.bounding_box()["width"] > 0.9 * row.bounding_box()["width"]
+        page.goto(f"{address}{PAGES['rollback']}#checks")
+        assert page.locator("#checks").evaluate("e => getComputedStyle(e).backgroundColor") == "rgba(0, 0, 0, 0)"
+
+
 def test_an_empty_service_says_how_to_start(chromium, axe_script, tmp_path):
     """Who opens the page first reads what to do, and finds the way there."""
     services = make_services(tmp_path)

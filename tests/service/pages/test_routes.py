@@ -265,9 +265,9 @@ def test_an_upload_is_judged(services):
     [
         (b"no bundle", {}, "not a bundle"),
         (b"", {}, "not a bundle"),
-        (packed(BUNDLES / "healthy"), {"namespace": "Not/One"}, "namespace: String should match"),
+        (packed(BUNDLES / "healthy"), {"namespace": "Not/One"}, "namespace: expected a name as Kubernetes has them"),
         (packed(BUNDLES / "healthy"), {"name": "x" * 300}, "name: String should have at most 253"),
-        (packed(BUNDLES / "healthy"), {"name": "a/b"}, "name: String should match"),
+        (packed(BUNDLES / "healthy"), {"name": "a/b"}, "name: holds a character that is not taken here"),
         (packed(BUNDLES / "healthy"), {"mode": "dice"}, "mode"),
     ],
 )
@@ -321,6 +321,21 @@ def test_a_rollout_of_the_cluster_is_judged(services):
             assert told.status_code == 422
             assert 'role="alert"' in told.text
         assert client.post("/analyses/start", data={"name": "x"}).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/analyses/start", "/analyses/upload"])
+def test_a_form_comes_back_as_it_was_sent(services, path):
+    """What was typed is in the form it was typed in, and the message is for people."""
+    asked = {"kind": "deployment", "namespace": "No namespace", "name": "cart", "mode": "rules"}
+    with make_client(services) as client:
+        page = client.post(path, data=asked, files={"bundle": ("cart.tar.gz", b"x", "application/gzip")})
+    forms = dict(re.findall(r'<form[^>]* action="([^"]*)"(.*?)</form>', page.text, re.DOTALL))
+    for action in ("/analyses/start", "/analyses/upload"):
+        typed = [f'value="{word}"' in forms[action] for word in ("No namespace", "cart")]
+        typed.append('value="rules" selected' in forms[action])
+        assert typed == [action == path] * 3, action
+    alert = re.search(r'role="alert".*?</div>', page.text)[0]
+    assert "namespace: expected a name as Kubernetes has them: lower-case letters, digits, &#39;-&#39;<" in alert
 
 
 def test_judged_again(services):

@@ -111,6 +111,8 @@ def _too_much(read: int, allowed: int, limits: Limits) -> str:
 
 def _why(error: Exception) -> str:
     """Say what went wrong without the path, which the message has already or which is a temporary one."""
+    if isinstance(error, gzip.BadGzipFile):  # its text is Python's and quotes the file
+        return "not a gzip file"
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 

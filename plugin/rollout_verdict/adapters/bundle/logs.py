@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from rollout_verdict.adapters.bundle.files import LOG_FILE, MIB, BundleError, Limits, read_log
@@ -51,7 +52,8 @@ def read_logs(
             raise
         except BundleError as error:
             stream.close(partial=str(error))
-            gaps.append(_gap(f"rest of the log of {side} pod {pod}, container {container}", str(error), side))
+            what = f"rest of the log of {side} pod {pod}, container {container}"
+            gaps.append(replace(_gap(what, str(error), side), hint="pack this file again, or record it anew"))
         else:
             stream.close()
     return reducer.finish(), [*gaps, *_missing(set(found), listed)]

@@ -71,7 +71,7 @@ def _read(path: Path, files: Files, limits: Limits) -> Evidence:
     seen = kubernetes.pods.map(lambda pods: tuple(pod.name for pod in pods)) if kubernetes else NO_PODS
     logged = logs.pods.map(lambda pods: tuple(pod.pod for pod in pods)) if logs else NO_PODS
     hashes = _hashes(states)
-    gaps = (*log_gaps, *metric_gaps, *kubernetes_gaps, *diff_gaps, *_case_gaps(files))
+    gaps = (*log_gaps, *metric_gaps, *kubernetes_gaps, *diff_gaps, *_case_gaps(files, case))
     return Evidence(
         rollout=RolloutRef(
             namespace=case.namespace, name=case.service, stable_hash=hashes.stable, canary_hash=hashes.canary
@@ -100,9 +100,9 @@ def _case(path: Path, files: Files, limits: Limits) -> schema.CaseInput:
     return schema.CaseInput(service=readable(name)[: schema.NAME_LENGTH] or "bundle")
 
 
-def _case_gaps(files: Files) -> list[Gap]:
+def _case_gaps(files: Files, case: schema.CaseInput) -> list[Gap]:
     if "case.json" in files:
-        return []
+        return _unread(case.unknown)
     return [
         Gap(
             source=SourceKind.KUBERNETES,
@@ -111,6 +111,16 @@ def _case_gaps(files: Files) -> list[Gap]:
             hint="add a case.json with input.service, input.window, input.stable_pods and input.canary_pods",
         )
     ]
+
+
+def _unread(keys: tuple[tuple[str, str], ...]) -> list[Gap]:
+    """Tell of keys of ``input`` that are not known; no error, since bundles of other versions may have more."""
+    if not keys:
+        return []
+    meant = [f"{near} for {name}" for name, near in keys if near]
+    hint = f"write {some(meant)} if that is meant" if meant else ""
+    what = f"{some([name for name, _ in keys])} in case.json"
+    return [Gap(source=SourceKind.KUBERNETES, what=what, reason="no key that input has, so it is not read", hint=hint)]
 
 
 def _kubernetes(files: Files, listed: Pair[tuple[str, ...]], limits: Limits) -> tuple[schema.Pods | None, list[Gap]]:

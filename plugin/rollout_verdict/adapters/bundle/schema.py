@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -38,6 +39,7 @@ from rollout_verdict.core.values import Pair, Usage, Verdict, Window
 T = TypeVar("T")
 
 NAME_LENGTH = 253  # a DNS subdomain, the longest name Kubernetes gives anything
+KEY_LENGTH = 80  # of a foreign key in a message
 TEXT_LENGTH = 4096  # of a message or a changed value; kubelet cuts its own messages at 1,024 and 4,096 bytes
 PODS = 5_000  # a side; the tested limit of a whole cluster's nodes, and far beyond a rollout
 CHANGES = 2_000  # differences between two pod templates; a real diff has a handful
@@ -134,6 +136,15 @@ class CaseInput(_Document):
     stable_pods: Annotated[list[Name], Field(max_length=PODS)] = []
     canary_pods: Annotated[list[Name], Field(max_length=PODS)] = []
     log_timestamps: bool | None = None  # not told: each log shows by itself whether its lines begin with a time
+
+    model_config = ConfigDict(extra="allow")  # kept by name alone, to be told: a typing error must not go unseen
+
+    @property
+    def unknown(self) -> tuple[tuple[str, str], ...]:
+        """The keys that nobody reads, each with the known one that was perhaps meant, "" where none is near."""
+        known = list(type(self).model_fields)
+        names = (key[:KEY_LENGTH] for key in sorted(self.model_extra or {}))
+        return tuple((name, next(iter(get_close_matches(name, known, 1)), "")) for name in names)
 
 
 class Case(_Document):
@@ -387,7 +398,7 @@ def _told(error: ValidationError) -> str:
 
 def _path(loc: tuple[int | str, ...]) -> str:
     """Write a key path as a person would: ``canary[2].containers[0].name``."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step[:80]}" for step in loc)
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step[:KEY_LENGTH]}" for step in loc)
     return "".join(steps).removeprefix(".") or "the document"
 
 

@@ -145,5 +145,5 @@ def connect(kubeconfig: str = "", context: str = "", *, plugin_s: float | None =
 def _found(paths: str) -> None:
     if not any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path):
         raise ConnectionSettingsError(
-            f"no kubeconfig found at {paths}, and this is no pod: name one by --kubeconfig or KUBECONFIG"
+            f"no kubeconfig found at {paths}, and this is no pod: set KUBECONFIG, or for a command --kubeconfig"
         )

@@ -1,13 +1,13 @@
 """What a verdict stands on: what was compared, what is the same, what was not looked at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rollout_verdict.core.comparison import Comparison, LogOutcome, MetricOutcome
-from rollout_verdict.core.evidence import Evidence, Progress
+from rollout_verdict.core.evidence import Evidence, PodLog, Progress
 from rollout_verdict.core.explanation.amounts import count, duration
 from rollout_verdict.core.explanation.statements import Quote, Statement, quote, say
 from rollout_verdict.core.explanation.terms import LISTED, model_opinion, series_names
-from rollout_verdict.core.values import Side, SourceKind, Verdict
+from rollout_verdict.core.values import Gap, Side, SourceKind, Verdict
 
 GAPS = 20  # what is missing is worth more lines than what is there, but not without end
 
@@ -91,10 +91,15 @@ def unseen(evidence: Evidence, comparison: Comparison, verdict: Verdict) -> Iter
     yield from (say(f"{name}: not in the evidence") for kind, part, name in parts if part is None and kind not in told)
     if SourceKind.MODEL not in told and model_opinion(verdict) is None:
         yield say("no model was asked: this is statistics and rules alone")
-    yield from _unjudged(evidence, comparison)
+    yield from _unjudged(evidence, comparison, verdict.gaps[:GAPS])
 
 
-def _unjudged(evidence: Evidence, comparison: Comparison) -> Iterator[Statement]:
+def _is_told(pod: PodLog, gaps: Sequence[Gap]) -> bool:
+    return any(gap.reason == pod.partial and pod.pod in gap.what for gap in gaps)
+
+
+def _unjudged(evidence: Evidence, comparison: Comparison, told: Sequence[Gap]) -> Iterator[Statement]:
+    """Yield what was too little to judge, and what was cut, unless a gap has told it already."""
     for part, name in ((comparison.logs, "logs"), (comparison.metrics, "metrics")):
         if part is not None and not part.adequate:
             yield say(f"{name} could not be judged: {part.reason}")
@@ -112,7 +117,8 @@ def _unjudged(evidence: Evidence, comparison: Comparison) -> Iterator[Statement]
         yield say(f"{count(rare, 'log message')} seen too rarely to be judged")
     if evidence.logs:
         pods = (*evidence.logs.pods.stable, *evidence.logs.pods.canary)
-        for pod in [pod for pod in pods if pod.partial][:LISTED]:
+        cut_short = [pod for pod in pods if pod.partial and not _is_told(pod, told)]
+        for pod in cut_short[:LISTED]:
             yield say("log of ", quote(pod.pod), f" read in part: {pod.partial}")
         cut = sum(pod.cut_lines for pod in pods)
         if cut:

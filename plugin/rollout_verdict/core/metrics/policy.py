@@ -71,7 +71,7 @@ class MetricPolicy:
     severe_factor: float = 5.0  # stable's level again so many times: severe, and enough in a part of the window
     events_fail: float = 2.0  # one restart may be bad luck, two are a habit
     down_fail: float = 0.25  # share of time a settled pod may not be ready
-    down_warn: float = 0.05
+    down_warn: float = 0.05  # and this share is worth a warning
     collapse_ratio: float = 0.2  # traffic that falls to this share of what it was, measured against stable's
     both_failing_share: float = 0.5  # when half of both sides' requests fail there is no healthy side to compare with
 

@@ -84,14 +84,15 @@ def _starting(routes: APIRouter, services: Services) -> None:
     def start(request: Request, target: Annotated[_Target, Depends()], principal: Principal = starter) -> Response:
         """Judge an object of the cluster."""
         fields = {"kind": target.kind, "namespace": target.namespace.strip(), "name": target.name.strip()}
+        shown = {**fields, "mode": target.mode, "form": "start"}
         try:
             body = Start.model_validate({**fields, "config": _config(services, target.mode)})
             asked = replace(by_target(body, principal, services), origin="page")
             analysis, _ = begin(services, asked, principal)
         except ValidationError as error:
-            return _form(request, services, told(RequestValidationError(error.errors())), fields, status=422)
+            return _form(request, services, told(RequestValidationError(error.errors())), shown, status=422)
         except UnusableError as error:
-            return _form(request, services, error.message, fields, status=422)
+            return _form(request, services, error.message, shown, status=422)
         return _to(request, analysis)
 
 
@@ -158,7 +159,7 @@ def _form(
 ) -> Response:
     context = {
         "problem": message,
-        "asked": {"namespace": "", "name": "", "kind": "rollout", **(asked or {})},
+        "asked": {"namespace": "", "name": "", "kind": "rollout", "mode": "", "form": "upload", **(asked or {})},
         "kinds": TargetKind,
         "modes": modes(services),
         "most": f"{services.settings.upload_bytes >> 20} MiB",
