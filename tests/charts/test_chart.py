@@ -1,12 +1,7 @@
-"""The Helm chart: its values, its role, and, where helm is installed, what it renders.
-
-Helm is in no package registry of the test machines' distribution; its checks run where somebody has it, and skip visibly
-where not: ``helm lint --strict charts/rollout-verdict``.
-"""
+"""The Helm chart: its values, its role, and, where helm is installed, what it renders."""
 
 import json
 import re
-import shutil
 import subprocess
 
 import jsonschema
@@ -17,7 +12,7 @@ from rollout_verdict import __version__
 from rollout_verdict.jobs.settings import read_job_settings
 from rollout_verdict.service.settings import read_service_settings
 from rollout_verdict.settings import read_settings
-from tests.conftest import ROOT
+from tests.conftest import ROOT, needs
 
 CHART = ROOT / "charts" / "rollout-verdict"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -95,9 +90,7 @@ def test_the_chart_is_of_this_version():
 
 @pytest.fixture
 def render(tmp_path):
-    helm = shutil.which("helm")
-    if helm is None:
-        pytest.skip("helm is not installed")
+    helm = needs("helm")
 
     def run(values, *, ok=True):
         path = tmp_path / "values.yaml"

@@ -328,7 +328,7 @@ def test_who_is_logged_in_logs_out(chromium, filled, width, javascript):
         page.wait_for_url("**/login")
         assert page.context.cookies() == []
         page.goto(f"{address}/analyses")
-        assert page.url.endswith("/login")
+        assert page.url.endswith("/login?next=%2Fanalyses")
 
 
 def test_who_comes_without_tls_logs_in_and_out(chromium, tmp_path):
