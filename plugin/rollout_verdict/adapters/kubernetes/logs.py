@@ -34,6 +34,7 @@ SIDECARS = frozenset(
 # What the kubelet writes into an answer that it had begun as a success (kubernetes pkg/kubelet/kuberuntime/logs).
 _NO_LOG = (b"unable to retrieve container logs for ", b"failed to try resolving symlinks in path ")
 _WAITS = ("waiting", "")  # states of a container that does not run, nor has just ended
+_TURN = 131_072  # bytes that are read before a thread asks for its turn; turns cost more than small pieces do
 _TICK_S = 0.2  # how often who waits for the threads looks at the clock
 _NAMED = 5  # pods named in a gap; the rest are counted
 
@@ -192,11 +193,12 @@ class _Reading:
                 streams[read].close(partial=ended.partial)
             self._ends.put((read, ended))
 
-    def _put(self, stream: LogStream, data: bytes) -> bool:
-        """Hand bytes to the reducer; False when nobody wants them any more."""
+    def _put(self, stream: LogStream, held: list[bytes]) -> bool:
+        """Hand what is held to the reducer; False when nobody wants it any more."""
         with self._turn:
-            if not self._stopped:
-                stream.feed(data)
+            for chunk in held if not self._stopped else ():
+                stream.feed(chunk)
+            held.clear()
             return not self._stopped
 
     def _stream(self, read: _Read, stream: LogStream) -> _End:
@@ -223,29 +225,33 @@ class _Reading:
             ("limitBytes", str(limits.container_bytes)),
             *([("previous", "true")] if read.previous else []),
         ]
-        held, size, waited = b"", 0, 0.0
-        asked = clock()
+        held: list[bytes] = []
+        size = passed_on = 0
+        waited, asked = 0.0, clock()
         open_end = min(self._end, asked + limits.container_s)
         opened = self._api.stream(access, query, open_end=open_end, end=self._end, read_s=limits.idle_s)
         with opened as chunks:
-            while chunk := next(chunks, b""):
-                waited += clock() - asked
-                size += len(chunk)
-                held += chunk
-                if size == len(held) and held.startswith(_NO_LOG):
+            try:
+                while chunk := next(chunks, b""):
+                    waited += clock() - asked
+                    held.append(chunk)
+                    size += len(chunk)
+                    if size - passed_on >= _TURN:
+                        passed_on = size
+                        if not self._put(stream, held):
+                            return _End()
+                    if size >= limits.container_bytes:
+                        return _End(
+                            partial=f"only its first {limits.container_bytes >> 20} MiB in the window were read"
+                        )
+                    if waited > limits.container_s:
+                        return _failed(f"reading took more than {limits.container_s:g} s", "see why its node is slow")
+                    asked = clock()
+                if not passed_on and b"".join(held).startswith(_NO_LOG):
+                    held.clear()
                     return _failed("the node could not read the log of this container", "see the node's kubelet")
-                # Until something was passed on this may be no log, and come in pieces.
-                if size > len(held) or not any(text.startswith(held) for text in _NO_LOG):
-                    if not self._put(stream, held):
-                        return _End()
-                    held = b""
-                if size >= limits.container_bytes:
-                    return _End(partial=f"only its first {limits.container_bytes >> 20} MiB in the window were read")
-                if waited > limits.container_s:
-                    return _failed(f"reading took more than {limits.container_s:g} s", "see why its node is slow")
-                asked = clock()
-        if held:
-            self._put(stream, held)
+            finally:
+                self._put(stream, held)
         return _End()
 
 
