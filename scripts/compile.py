@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent / "plugin/rollout_verdict/core/reduction/_scan.c"
@@ -19,8 +20,16 @@ _TIMEOUT_S = 120
 
 def compile_to(target: Path) -> str:
     """Compile into a file; return why that was not possible, "" if it was."""
-    compiler = shlex.split(os.environ.get("CC", "cc"))
+    try:
+        return _compile(target, shlex.split(os.environ.get("CC") or "cc"))
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        return f"it broke: {error}"
+
+
+def _compile(target: Path, compiler: list[str]) -> str:
     include = Path(sysconfig.get_path("include"))
+    if sys.implementation.name != "cpython":
+        return "it is for CPython"
     if not shutil.which(compiler[0]):
         return f"there is no C compiler {compiler[0]}"
     if not (include / "Python.h").exists():
@@ -47,7 +56,8 @@ def main() -> None:
     if target.exists() and target.stat().st_mtime >= SOURCE.stat().st_mtime:
         return
     if problem := compile_to(target):
-        target.unlink(missing_ok=True)  # of another source
+        with suppress(OSError):
+            target.unlink(missing_ok=True)  # of another source
         print(f"the pass over logs is not compiled and runs in Python: {problem}", file=sys.stderr)
 
 

@@ -9,6 +9,7 @@ import pytest
 from rollout_verdict.adapters.kubernetes import client
 from rollout_verdict.adapters.kubernetes.logs import LogLimits, wanted
 from rollout_verdict.core.evidence import ContainerState, ContainerStatus
+from rollout_verdict.core.reduction.reduce import LogStream
 from rollout_verdict.core.target import Gathering
 from rollout_verdict.core.values import Side, SourceKind
 from tests.adapters.kubernetes.conftest import NOW
@@ -227,6 +228,26 @@ def test_an_error_of_the_node_in_the_place_of_a_log_is_no_log(world, monkeypatch
     logs, gaps, _ = world.logs(sides)
     assert [one.events for side in (logs.pods.canary, logs.pods.stable) for one in side] == [0, 10, 10, 10, 10]
     assert any("could not read the log" in gap.reason for gap in gaps), gaps
+
+
+def test_a_reducer_that_breaks_costs_one_log(world, monkeypatch):
+    """It is told as what it is, at once, and the thread goes on with the next log."""
+    scenarios.canary(world.cluster, world.place)
+    sides = world.find()
+    broken = sides.scope.pods.canary[0]
+    close = LogStream.close
+
+    def breaks(stream, partial=""):
+        if stream.pod == broken:
+            monkeypatch.setattr(LogStream, "close", close)
+            raise MemoryError
+        close(stream, partial)
+
+    monkeypatch.setattr(LogStream, "close", breaks)
+    logs, gaps, told = world.logs(sides)
+    assert [(gap.side, gap.reason) for gap in gaps] == [(Side.CANARY, "reducing it broke (MemoryError)")]
+    assert told[-1] == (5, 5)
+    assert all(pod.events for pod in logs.pods.stable)
 
 
 def test_a_line_without_an_end_is_passed_on_in_pieces_that_stay_bounded(world):

@@ -148,6 +148,14 @@ class TestCounts:
             "INFO fine 0", "WARN slow 0", "WARN slow 1", "WARN slow 2",
         ]  # fmt: skip
 
+    def test_blank_lines_are_no_events(self, factory):
+        """Wherever they stand: first, after records, or between lines that are events of their own."""
+        records = canary(factory, b'\n{"level":"info","msg":"stored %d"}\n\n' % 1 * 20)
+        assert told(records) == [("stored <*>", "INFO", "", 20)]
+        lines = canary(factory, b"\nINFO a one\n\nINFO b two\n\n\nINFO c three\n")
+        assert [name for name, *_ in told(lines)] == ["a one", "b two", "c three"]
+        assert (records.pods.canary[0].events, lines.pods.canary[0].events) == (20, 3)
+
 
 class TestOrderAndChunks:
     @pytest.mark.parametrize("policy", [None, ReducePolicy(block=64), ReducePolicy(cache=0), ReducePolicy(cache=3000)])

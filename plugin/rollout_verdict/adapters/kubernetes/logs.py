@@ -165,14 +165,19 @@ class _Reading:
         for number in range(min(self._limits.streams, total)):
             threading.Thread(target=self._work, args=(streams,), name=f"logs-{number}", daemon=True).start()
         ends: dict[_Read, _End] = {}
-        on_done(0, total)
-        while len(ends) < total and (left := self._end - self._api.clock()) > 0:
-            with suppress(Empty):
-                read, ended = self._ends.get(timeout=min(left, _TICK_S))
-                ends[read] = ended
-                on_done(len(ends), total)
-        with self._turn:
+        try:
+            on_done(0, total)
+            while len(ends) < total and (left := self._end - self._api.clock()) > 0:
+                with suppress(Empty):
+                    read, ended = self._ends.get(timeout=min(left, _TICK_S))
+                    ends[read] = ended
+                    on_done(len(ends), total)
+        finally:
             self._stopped = True
+        with self._turn:  # whoever has it was not stopped yet
+            while not self._ends.empty():
+                read, ended = self._ends.get_nowait()
+                ends[read] = ended
         late = ApiError("not read whole before the deadline", "raise deadlines.gather, or make window shorter")
         for read in self._reads:
             if read not in ends:
@@ -190,8 +195,7 @@ class _Reading:
             with self._turn:
                 if self._stopped:
                     return
-                streams[read].close(partial=ended.partial)
-            self._ends.put((read, ended))
+                self._ends.put((read, _closed(streams[read], ended)))
 
     def _put(self, stream: LogStream, held: list[bytes]) -> bool:
         """Hand what is held to the reducer; False when nobody wants it any more."""
@@ -253,6 +257,15 @@ class _Reading:
             finally:
                 self._put(stream, held)
         return _End()
+
+
+def _closed(stream: LogStream, ended: _End) -> _End:
+    """Close a stream, which reduces what is left of it, and say how its log ended."""
+    try:
+        stream.close(partial=ended.partial)
+    except Exception as error:  # noqa: BLE001 -- a thread that dies silently would look like a slow pod
+        return _failed(f"reducing it broke ({type(error).__name__})", "report this: a reducer never breaks")
+    return ended
 
 
 def _failed(reason: str, hint: str) -> _End:

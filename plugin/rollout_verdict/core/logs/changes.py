@@ -11,7 +11,7 @@ from rollout_verdict.core.logs.counts import Habit, contrast, dispersion, ratio_
 from rollout_verdict.core.logs.exposure import Exposure
 from rollout_verdict.core.logs.policy import LogPolicy
 from rollout_verdict.core.logs.rows import Row, is_error, stratum, total
-from rollout_verdict.core.values import Pair, Severity
+from rollout_verdict.core.values import Pair, Severity, Side
 
 _FAILURE = re.compile(
     r"(?<![\w-])(fail(ed|ure|ures|ing|s)?|error(s|ed)?|exceptions?|time[ds]?[ -]?outs?|refused|denied|unavailable|"
@@ -29,13 +29,17 @@ LOST = (LogOutcome.VANISHED, LogOutcome.FALLEN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What every row is judged against. ``work`` is what shares are taken of: requests, else events."""
+    """What every row is judged against. ``work`` is what shares are taken of: requests, else events.
+
+    ``pods`` is how many pods the sides have, read or not.
+    """
 
     exposure: Exposure
     habit: Habit
     work: Pair[float]
     events: Pair[int]
     policy: LogPolicy
+    pods: Pair[int]
 
 
 def change_of(row: Row, scene: Scene) -> LogChange:
@@ -44,7 +48,7 @@ def change_of(row: Row, scene: Scene) -> LogChange:
     alpha = policy.alpha(row.stratum) if row.contrast.ratio > 1.0 else policy.calm_discovery_rate
     beyond = row.q is not None and row.q <= alpha
     interval = ratio_interval(row.contrast, policy.interval_level) if beyond else None
-    outcome, significant = _outcome(row, interval, policy)
+    outcome, significant = _outcome(row, interval, scene)
     return LogChange(
         id="",
         pattern=row.pattern,
@@ -62,25 +66,21 @@ def change_of(row: Row, scene: Scene) -> LogChange:
     )
 
 
-def _outcome(row: Row, interval: Interval | None, policy: LogPolicy) -> tuple[LogOutcome, bool]:
+def _outcome(row: Row, interval: Interval | None, scene: Scene) -> tuple[LogOutcome, bool]:
     """Return what became of a row and whether that is beyond chance and above the effect floor.
 
     ``interval`` is the rate ratio's when the row is beyond chance, else None.
     """
-    events = row.contrast.events
+    events, policy, few = row.contrast.events, scene.policy, _on_few(row, scene)
     floor = policy.error_ratio_floor if row.stratum == 0 else policy.ratio_floor
     if interval is not None and interval.low > floor:
         if events.stable:
             return LogOutcome.RISEN, True
         enough = events.canary / min(1.0, row.contrast.dispersion) >= policy.min_new_events
-        return (
-            (LogOutcome.NEW, True)
-            if enough and (row.stratum == 0 or not _on_few(row, policy))
-            else (LogOutcome.TOO_FEW, False)
-        )
+        return (LogOutcome.NEW, True) if enough and (row.stratum == 0 or not few) else (LogOutcome.TOO_FEW, False)
     if interval is not None and interval.high < 1.0 / floor:
         return (LogOutcome.FALLEN if events.canary else LogOutcome.VANISHED), True
-    if not events.stable and row.stratum == 0 and _on_few(row, policy) and _steady(row, policy):
+    if not events.stable and row.stratum == 0 and few and _steady(row, policy):
         return LogOutcome.NEW, True  # between so few pods it may be chance, over time it is not
     if not events.stable or not events.canary:
         return LogOutcome.TOO_FEW, False
@@ -99,7 +99,7 @@ def _severity(row: Row, outcome: LogOutcome, scene: Scene) -> Severity:
         return Severity.FAIL if missed else Severity.INFO
     share = _share(row, scene)
     if row.stratum == 0:
-        alone = outcome is LogOutcome.NEW and _on_few(row, policy)
+        alone = outcome is LogOutcome.NEW and _on_few(row, scene)
         return Severity.FAIL if share >= policy.error_share and not alone else Severity.WARN
     if "4xx" in pattern.status.split(","):
         return Severity.FAIL if share >= policy.failure_share else Severity.INFO
@@ -111,9 +111,9 @@ def _severity(row: Row, outcome: LogOutcome, scene: Scene) -> Severity:
     return Severity.FAIL if share >= policy.failure_share else Severity.WARN
 
 
-def _on_few(row: Row, policy: LogPolicy) -> bool:
-    """Tell whether so few of several canary pods know a message that these may be bad nodes."""
-    return row.pods_seen.canary < min(policy.min_new_pods, len(row.pattern.counts.canary))
+def _on_few(row: Row, scene: Scene) -> bool:
+    """Tell whether so few of several canary pods are known to have a message that these may be bad nodes."""
+    return row.pods_seen.canary < min(scene.policy.min_new_pods, scene.pods.canary)
 
 
 def _steady(row: Row, policy: LogPolicy) -> bool:
@@ -139,11 +139,8 @@ def _share(row: Row, scene: Scene) -> float:
 def _reason(row: Row, outcome: LogOutcome, interval: Interval | None, scene: Scene) -> str:
     """Return the numbers in words."""
     events, unit = row.contrast.events, scene.exposure.unit
-    pods = row.pattern.counts
-    seen = (
-        f"{events.canary:,} on the canary ({row.pods_seen.canary} of {count(len(pods.canary), 'pod')}), "
-        f"{events.stable:,} on stable ({row.pods_seen.stable} of {count(len(pods.stable), 'pod')})"
-    )
+    canary, stable = (_of_pods(row, scene, side) for side in (Side.CANARY, Side.STABLE))
+    seen = f"{events.canary:,} on the canary ({canary}), {events.stable:,} on stable ({stable})"
     if outcome is LogOutcome.TOO_FEW:
         return f"{seen}: too few to judge"
     rates = _per(row.contrast.rate, unit)
@@ -161,6 +158,12 @@ def _reason(row: Row, outcome: LogOutcome, interval: Interval | None, scene: Sce
     factor = times(1.0 / max(interval.high, _RAREST) if interval.high < 1.0 else interval.low)
     by = "" if factor == "1" else f", at least {factor} times {ratio}"
     return f"{verb}: {seen}, {rates}{by} ({chance(row.q or 0.0).replace('p', 'q', 1)})"
+
+
+def _of_pods(row: Row, scene: Scene, side: Side) -> str:
+    """Say on how many pods of a side a message was seen, of how many."""
+    heard = len(row.pattern.counts.of(side))
+    return f"{row.pods_seen.of(side)} of {count(heard, 'pod')}{' read' if heard < scene.pods.of(side) else ''}"
 
 
 def _per(rate: Pair[float], unit: str) -> str:

@@ -41,12 +41,14 @@ def judge_logs(
     if not events.stable or not events.canary:
         return _nothing(events)
     whole, logs = logs, heard(logs)
-    exposure = derive_exposure(logs, metrics, window, policy, pods=whole.pods.map(len))
+    # A pod that has no log yet has taken no requests either.
+    begun = whole.pods.map(lambda pods: sum(bool(pod.containers or pod.events) for pod in pods))
+    exposure = derive_exposure(logs, metrics, window, policy, pods=begun)
     rows, habit = build_rows(logs, exposure, policy)
     work = exposure.total
     if exposure.unit != "requests":  # what the canary would log in the stable way: its own verbosity dilutes no failure
         work = Pair(stable=float(events.stable), canary=events.stable * work.canary / work.stable)
-    scene = Scene(exposure=exposure, habit=habit, work=work, events=events, policy=policy)
+    scene = Scene(exposure=exposure, habit=habit, work=work, events=events, policy=policy, pods=whole.pods.map(len))
     singles = [row for row in rows if not row.members]
     changes = [change_of(row, scene) for row in singles]
     changes = broken(excuse_replaced(changes, scene), singles, scene)

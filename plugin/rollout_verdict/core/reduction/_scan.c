@@ -143,6 +143,7 @@ static Entry *entry(const Scanner *self, const char *name, size_t length, uint64
 }
 
 static Entry *known(const Scanner *self, const char *name, size_t length) {
+    if (!self->slots) return NULL; /* there was no memory to begin anew */
     Entry *found = entry(self, name, length, hashed(name, length));
     return found->name ? found : NULL;
 }
@@ -410,7 +411,6 @@ static PyObject *scanner_scan(Scanner *self, PyObject *args, PyObject *keywords)
     Py_BEGIN_ALLOW_THREADS
     pass(self, data, (size_t)length, stamped, &found);
     Py_END_ALLOW_THREADS
-    self->busy = 0;
     if (found.failed)
         PyErr_NoMemory();
     else if (found.odd)
@@ -422,6 +422,7 @@ static PyObject *scanner_scan(Scanner *self, PyObject *args, PyObject *keywords)
         Py_CLEAR(result);
         PyErr_NoMemory();
     }
+    self->busy = 0;
     free(found.own);
     free(found.lines);
     free(found.starts);

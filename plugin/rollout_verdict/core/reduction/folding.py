@@ -81,6 +81,10 @@ class Folding:
             if event is not None:
                 done.append(self._done(event))
                 event = None
+            if line.role is Role.BLANK:
+                spent.add(index)
+                index += 1
+                continue
             while places[following] <= index:
                 following += 1
             # Nothing joins before the next such place, so all lines up to the one before it are events of their own.
