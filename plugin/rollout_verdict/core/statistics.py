@@ -122,7 +122,7 @@ def newcombe(k1: float, n1: float, k2: float, n2: float, level: float) -> tuple[
     low2, high2 = wilson(k2, n2, level)
     down = math.hypot(p1 - low1, high2 - p2)
     up = math.hypot(high1 - p1, p2 - low2)
-    return p1 - p2 - down, p1 - p2 + up
+    return max(-1.0, p1 - p2 - down), min(1.0, p1 - p2 + up)  # rounding leads a hair beyond
 
 
 def fisher_upper(k1: int, n1: int, k2: int, n2: int) -> float:

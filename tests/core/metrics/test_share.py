@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rollout_verdict.core.metrics.share import share_shift
@@ -95,7 +95,14 @@ def any_shares(draw):
     return side(shares), side(amounts)
 
 
+HAIR = (  # whose interval ended at -1.0000000000000002
+    Pair(stable=((1.0, None), (1.0, None), (None, None)), canary=((0.0, None), (None, None))),
+    Pair(stable=((300.0, None), (300.0, None), (None, None)), canary=((1e-6, None), (None, None))),
+)
+
+
 @settings(deadline=None, max_examples=300)
+@example(HAIR)
 @given(any_shares())
 def test_any_numbers_give_an_answer_in_numbers(given_):
     """Tiny and huge request counts divide by nothing that is 0 and leave nothing that is no number."""

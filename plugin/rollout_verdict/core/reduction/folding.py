@@ -90,8 +90,7 @@ class Folding:
             # Nothing joins before the next such place, so all lines up to the one before it are events of their own.
             index = places[following] - 1
             spent.add(index)
-            if read[index].role is not Role.BLANK:
-                event = _Open(block, index)
+            event = _Open(block, index)
             index += 1
         self._open = event
         return done, spent
