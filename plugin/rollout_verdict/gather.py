@@ -6,7 +6,6 @@ A source that fails, hangs or breaks is a gap and takes nothing away from the ot
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -15,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from rollout_verdict.aside import aside
 from rollout_verdict.core.evidence import Evidence, LogEvidence, MetricEvidence, Progress
 from rollout_verdict.core.ports import Cluster, Metrics
 from rollout_verdict.core.stage import Stage
@@ -59,10 +59,10 @@ def gather(
         return on_done
 
     left = max(0.0, end - clock())
-    pods = _start("kubernetes", lambda: cluster.pods(sides, deadline_s=left))
-    logs = _start("logs", lambda: cluster.logs(sides, gathering, deadline_s=left, on_done=told("logs")))
+    pods = aside("gather-kubernetes", lambda: cluster.pods(sides, deadline_s=left))
+    logs = aside("gather-logs", lambda: cluster.logs(sides, gathering, deadline_s=left, on_done=told("logs")))
     collect = partial(metrics.collect, sides.scope, deadline_s=left, on_done=told("metrics")) if metrics else _unset
-    measured = _start("metrics", collect)
+    measured = aside("gather-metrics", collect)
 
     def finish(source: SourceKind, what: str, future: "Future[tuple[T | None, tuple[Gap, ...]]]") -> T | None:
         value, found = _result(future, source, what, max(0.0, end - clock()) + GRACE_S)
@@ -106,7 +106,7 @@ def _in_time(find: Callable[[], Sides], target: Target, gathering: Gathering) ->
 
     A credential plugin and the look-up of a name know no deadline of ours.
     """
-    found = _start("sides", find)
+    found = aside("gather-sides", find)
     try:
         return found.result(gathering.deadline_s + GRACE_S)
     except FutureTimeoutError:
@@ -127,20 +127,6 @@ def _unset() -> tuple[None, tuple[Gap, ...]]:
     hint = "set ROLLOUT_VERDICT_PROMETHEUS, or prometheus.address of this configuration; explain takes --prometheus URL"
     gap = Gap(source=SourceKind.METRICS, what="metrics", reason="no source of metrics is set up", hint=hint)
     return None, (gap,)
-
-
-def _start(name: str, work: Callable[[], T]) -> "Future[T]":
-    """Run on a thread that nobody waits for at the end of the process: a hung source must not hold it."""
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 -- handed over to whoever asks for the result
-            future.set_exception(error)
-
-    threading.Thread(target=run, name=f"gather-{name}", daemon=True).start()
-    return future
 
 
 def _result(

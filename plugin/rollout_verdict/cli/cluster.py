@@ -1,10 +1,8 @@
 """Questions to an API server that make no evidence: its version, what it serves, what we may do, names of objects."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +18,7 @@ from rollout_verdict.adapters.kubernetes.search import KINDS, REPLICA_SETS
 from rollout_verdict.adapters.kubernetes.sides import PODS
 from rollout_verdict.adapters.kubernetes.trouble import Access, ApiError, Resource, unreached
 from rollout_verdict.adapters.kubernetes.usage import POD_METRICS
+from rollout_verdict.aside import aside
 from rollout_verdict.core.target import TargetKind
 
 if TYPE_CHECKING:
@@ -154,16 +153,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     What hangs is left behind on a thread that nobody waits for: the look-up of a name, a credential plugin and a server
     that sends byte by byte know no deadline of ours.
     """
-    answer: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(work())
-        except BaseException as error:  # noqa: BLE001 -- handed over to whoever asks for the result
-            answer.set_exception(error)
-
-    threading.Thread(target=run, name="asking", daemon=True).start()
-    return answer.result(seconds)
+    return aside("asking", work).result(seconds)
 
 
 def _skew(date: str) -> float | None:
